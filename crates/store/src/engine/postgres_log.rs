@@ -1,0 +1,107 @@
+//! The intake log on PostgreSQL: appends serialise on one advisory lock, so that the order of seq is the order of
+//! commit and a projector can never skip a late one. The four statements of an append travel in one round trip.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::Object;
+use tokio_postgres::types::ToSql;
+
+use crate::engine::postgres::{Postgres, map_error};
+use crate::error::StoreError;
+use crate::log::{LogRow, checked};
+
+const LOCK: &str = "SELECT pg_advisory_xact_lock(6001061811)";
+const ADD: &str = "INSERT INTO intake (first_seq, count, checksum, body)
+    SELECT COALESCE((SELECT first_seq + count FROM intake ORDER BY first_seq DESC LIMIT 1), 1), $1::bigint, $2::bigint, $3::bytea
+    RETURNING first_seq";
+const TRIM: &str = "DELETE FROM intake WHERE first_seq < $1::bigint AND first_seq < (SELECT MAX(first_seq) FROM intake)";
+/// An append that takes longer than this is given up; its outcome is unknown and nothing of it is acknowledged.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(crate) struct Writer {
+    engine: Arc<Postgres>,
+    client: Option<Object>,
+    trimmed_below: i64,
+}
+
+impl Writer {
+    pub(crate) fn new(engine: Arc<Postgres>) -> Self {
+        Self { engine, client: None, trimmed_below: 0 }
+    }
+
+    pub(crate) fn append(&mut self, body: &[u8], count: u32, checksum: u32, trim_below: i64) -> Result<i64, StoreError> {
+        let client = match self.client.take() {
+            Some(client) => client,
+            None => self.engine.client()?,
+        };
+        let trim = trim_below > self.trimmed_below;
+        let appended = self.engine.block(async {
+            let work = async {
+                let lock = client.prepare_cached(LOCK).await?;
+                let add = client.prepare_cached(ADD).await?;
+                let remove = client.prepare_cached(TRIM).await?;
+                let (count, checksum) = (i64::from(count), i64::from(checksum));
+                let params: [&(dyn ToSql + Sync); 3] = [&count, &checksum, &body];
+                let clear = async {
+                    if trim {
+                        client.execute(&remove, &[&trim_below]).await?;
+                    }
+                    Ok(())
+                };
+                let (cleared, begun, locked, row, ended) = tokio::join!(
+                    clear,
+                    client.batch_execute("BEGIN"),
+                    client.query(&lock, &[]),
+                    client.query_one(&add, &params),
+                    client.batch_execute("COMMIT"),
+                );
+                begun.and(cleared)?;
+                locked?;
+                let first_seq = row?.get(0);
+                ended?;
+                Ok::<i64, tokio_postgres::Error>(first_seq)
+            };
+            match tokio::time::timeout(PATIENCE, work).await {
+                Ok(result) => result.map_err(|error| map_error(&error, ADD)),
+                Err(_) => Err(StoreError::Unreachable("it did not answer an append in time".into())),
+            }
+        });
+        match appended {
+            Ok(first_seq) => {
+                self.trimmed_below = self.trimmed_below.max(trim_below);
+                self.client = Some(client);
+                Ok(first_seq)
+            }
+            Err(error) => {
+                // The connection may be in the middle of a transaction: it does not go back to the pool.
+                drop(Object::take(client));
+                Err(error)
+            }
+        }
+    }
+}
+
+pub(crate) fn after(engine: &Postgres, seq: i64, most_bytes: usize) -> Result<Vec<LogRow>, StoreError> {
+    const SQL: &str = "SELECT first_seq, count, checksum, body FROM (
+        SELECT first_seq, count, checksum, body, SUM(LENGTH(body)) OVER (ORDER BY first_seq) - LENGTH(body) AS before
+        FROM (SELECT * FROM intake WHERE first_seq > $1::bigint ORDER BY first_seq LIMIT 512) AS waiting) AS sized
+        WHERE before < $2::bigint ORDER BY first_seq";
+    let client = engine.client()?;
+    let most_bytes = i64::try_from(most_bytes).unwrap_or(i64::MAX);
+    let rows = engine.block(async {
+        let statement = client.prepare_cached(SQL).await?;
+        client.query(&statement, &[&seq, &most_bytes]).await
+    });
+    rows.map_err(|error| map_error(&error, SQL))?
+        .iter()
+        .map(|row| checked(row.get(0), row.get(1), row.get(2), row.get(3)))
+        .collect()
+}
+
+pub(crate) fn last_seq(engine: &Postgres) -> Result<i64, StoreError> {
+    const SQL: &str = "SELECT COALESCE((SELECT first_seq + count - 1 FROM intake ORDER BY first_seq DESC LIMIT 1), 0)::bigint";
+    let client = engine.client()?;
+    let row = engine.block(client.query_one(SQL, &[])).map_err(|error| map_error(&error, SQL))?;
+    Ok(row.get(0))
+}

@@ -1,0 +1,302 @@
+//! SQLite: WAL, every commit synced, one writer, a pool of readers, one checkpointer.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, ffi, params_from_iter};
+
+use crate::error::StoreError;
+use crate::health::Health;
+use crate::insert::{Column, Insert};
+use crate::store::Faults;
+use crate::value::{Row, Value};
+
+/// The first release without the WAL-reset corruption.
+const NEEDED: &str = "3.51.3";
+const NEEDED_NUMBER: i32 = 3_051_003;
+const READERS: usize = 6;
+/// A write-ahead log above this is emptied even if that makes a commit wait.
+pub(crate) const WAL_MOST_BYTES: u64 = 64 << 20;
+
+pub(crate) struct Sqlite {
+    pub(crate) path: PathBuf,
+    pub(crate) faults: Faults,
+    pub(crate) health: Arc<Health>,
+    writer: Mutex<Connection>,
+    readers: Mutex<Vec<Connection>>,
+    returned: Condvar,
+}
+
+pub(crate) struct Transaction<'c> {
+    conn: &'c Connection,
+}
+
+impl Sqlite {
+    pub(crate) fn open(path: PathBuf, faults: Faults, health: Arc<Health>) -> Result<Self, StoreError> {
+        if rusqlite::version_number() < NEEDED_NUMBER {
+            return Err(StoreError::OldEngine { found: rusqlite::version().into(), needed: NEEDED });
+        }
+        let writer = connect(&path, faults)?;
+        let readers = (0..READERS).map(|_| connect(&path, faults)).collect::<Result<_, _>>()?;
+        Ok(Self { path, faults, health, writer: Mutex::new(writer), readers: Mutex::new(readers), returned: Condvar::new() })
+    }
+
+    /// Makes durable whatever an earlier process left: pages that it could not sync may be readable only from the
+    /// kernel's cache, so they are checkpointed and synced before anything new is acknowledged.
+    pub(crate) fn recover(&self) -> Result<(), StoreError> {
+        settle(&lock(&self.writer), &self.path)
+    }
+
+    pub(crate) fn read<T>(&self, run: impl FnOnce(Transaction<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut pool = lock(&self.readers);
+        let conn = loop {
+            match pool.pop() {
+                Some(conn) => break conn,
+                None => pool = self.returned.wait(pool).unwrap_or_else(PoisonError::into_inner),
+            }
+        };
+        drop(pool);
+        let result = begin(&conn, "BEGIN").and_then(|()| run(Transaction { conn: &conn }));
+        let _ = conn.execute_batch("ROLLBACK");
+        lock(&self.readers).push(conn);
+        self.returned.notify_one();
+        result
+    }
+
+    pub(crate) fn write<T>(&self, run: impl FnOnce(Transaction<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Some(reason) = self.health.poisoned() {
+            return Err(StoreError::Poisoned(reason.to_owned()));
+        }
+        let conn = lock(&self.writer);
+        begin(&conn, "BEGIN IMMEDIATE")?;
+        match run(Transaction { conn: &conn }) {
+            Ok(value) => commit(&conn, &self.health).map(|()| value),
+            Err(error) => {
+                let _ = conn.execute_batch("ROLLBACK");
+                Err(error)
+            }
+        }
+    }
+
+    /// Copies what is committed into the database file; empties the write-ahead log when it has grown too long.
+    pub(crate) fn checkpoint(&self) -> Result<(), StoreError> {
+        if wal_bytes(&self.path) > WAL_MOST_BYTES {
+            let conn = lock(&self.writer);
+            return pragma(&conn, "PRAGMA wal_checkpoint(TRUNCATE)");
+        }
+        Ok(())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) fn connect(path: &Path, faults: Faults) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(|error| map_error(error, "open"))?;
+    conn.busy_timeout(Duration::from_secs(5)).map_err(|error| map_error(error, "open"))?;
+    let synchronous = if faults.sync_normal { "NORMAL" } else { "FULL" };
+    let setup = format!(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA wal_autocheckpoint = 0;
+         PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192; PRAGMA trusted_schema = OFF;"
+    );
+    conn.execute_batch(&setup).map_err(|error| match map_error(error, "open") {
+        StoreError::Corrupt(_) | StoreError::NotADatabase { .. } if !looks_like_sqlite(path) => {
+            StoreError::NotADatabase { path: path.display().to_string() }
+        }
+        other => other,
+    })?;
+    conn.set_prepared_statement_cache_capacity(128);
+    Ok(conn)
+}
+
+fn looks_like_sqlite(path: &Path) -> bool {
+    use std::io::Read as _;
+    let mut magic = [0; 16];
+    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && &magic == b"SQLite format 3\0"
+}
+
+/// Empties the write-ahead log into the database file and syncs both and their folder.
+pub(crate) fn settle(conn: &Connection, path: &Path) -> Result<(), StoreError> {
+    pragma(conn, "PRAGMA wal_checkpoint(TRUNCATE)")?;
+    let io = |error: std::io::Error| StoreError::Io(error.to_string());
+    for file in [path.to_path_buf(), wal_path(path), path.parent().unwrap_or(Path::new(".")).to_path_buf()] {
+        match std::fs::File::open(&file) {
+            Ok(file) => file.sync_all().map_err(io)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => (),
+            Err(error) => return Err(io(error)),
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn wal_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+pub(crate) fn wal_bytes(path: &Path) -> u64 {
+    std::fs::metadata(wal_path(path)).map_or(0, |meta| meta.len())
+}
+
+pub(crate) fn pragma(conn: &Connection, sql: &str) -> Result<(), StoreError> {
+    conn.query_row(sql, [], |_| Ok(())).map_err(|error| map_error(error, sql))
+}
+
+pub(crate) fn begin(conn: &Connection, sql: &str) -> Result<(), StoreError> {
+    conn.prepare_cached(sql).and_then(|mut statement| statement.execute([])).map_err(|error| map_error(error, sql))?;
+    Ok(())
+}
+
+/// Commits; an error other than a full disk or a lock means that the sync failed, which poisons the store.
+pub(crate) fn commit(conn: &Connection, health: &Health) -> Result<(), StoreError> {
+    let committed = begin(conn, "COMMIT");
+    if let Err(error) = &committed {
+        let _ = conn.execute_batch("ROLLBACK");
+        if !error.is_passing() {
+            health.poison(&error.to_string());
+        }
+    }
+    committed
+}
+
+pub(crate) fn map_error(error: rusqlite::Error, statement: &str) -> StoreError {
+    let rusqlite::Error::SqliteFailure(failure, message) = &error else {
+        return StoreError::Sql { statement: statement.to_owned(), message: error.to_string() };
+    };
+    let message = message.clone().unwrap_or_else(|| failure.to_string());
+    match failure.code {
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Busy,
+        ErrorCode::DiskFull => StoreError::Full,
+        ErrorCode::ReadOnly => StoreError::ReadOnly,
+        ErrorCode::DatabaseCorrupt => StoreError::Corrupt(message),
+        ErrorCode::NotADatabase => StoreError::NotADatabase { path: String::new() },
+        ErrorCode::CannotOpen => StoreError::Io(format!("{message}; check that the folder exists and may be written")),
+        ErrorCode::SystemIoFailure => StoreError::Io(format!("{message} (code {})", failure.extended_code)),
+        _ if failure.extended_code == ffi::SQLITE_FULL => StoreError::Full,
+        _ => StoreError::Sql { statement: statement.to_owned(), message },
+    }
+}
+
+/// `$1` → `?1`: SQLite numbers `$1` by first appearance, PostgreSQL by its digits.
+pub(crate) fn placeholders(sql: &str) -> String {
+    let mut out = String::with_capacity(sql.len());
+    let mut rest = sql;
+    while let Some(at) = rest.find('$') {
+        let numbered = rest[at + 1..].starts_with(|next: char| next.is_ascii_digit());
+        out.push_str(&rest[..at]);
+        out.push(if numbered { '?' } else { '$' });
+        rest = &rest[at + 1..];
+    }
+    out.push_str(rest);
+    out
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Value::Null => ValueRef::Null,
+            Value::Int(value) => ValueRef::Integer(*value),
+            Value::Real(value) => ValueRef::Real(*value),
+            Value::Text(value) => ValueRef::Text(value.as_bytes()),
+            Value::Bytes(value) => ValueRef::Blob(value),
+        }))
+    }
+}
+
+fn cell<'v>(column: &Column<'v>, row: usize) -> Value<'v> {
+    match column {
+        Column::Ints(values) => Value::Int(values[row]),
+        Column::OptInts(values) => values[row].into(),
+        Column::Texts(values) => Value::Text(values[row]),
+        Column::OptTexts(values) => values[row].into(),
+        Column::Bytes(values) => Value::Bytes(values[row]),
+        Column::OptBytes(values) => values[row].into(),
+    }
+}
+
+/// The keys of a lookup as JSON, and the table expression that turns them into rows again.
+fn keys_table(keys: &[Column<'_>]) -> (String, String) {
+    let fields = keys.iter().enumerate().map(|(number, column)| match column.kind() {
+        crate::insert::Type::Bytes => format!("unhex(value ->> {number}) AS k{number}"),
+        _ => format!("value ->> {number} AS k{number}"),
+    });
+    let table = format!("(SELECT {} FROM json_each(?1)) AS k", fields.collect::<Vec<_>>().join(", "));
+    let rows = (0..keys[0].len()).map(|row| {
+        let cells = keys.iter().map(|column| match cell(column, row) {
+            Value::Null => serde_json::Value::Null,
+            Value::Int(value) => value.into(),
+            Value::Real(value) => value.into(),
+            Value::Text(value) => value.into(),
+            Value::Bytes(value) => value.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into(),
+        });
+        serde_json::Value::Array(cells.collect())
+    });
+    (table, serde_json::Value::Array(rows.collect()).to_string())
+}
+
+impl Transaction<'_> {
+    pub(crate) fn each(&mut self, sql: &str, params: &[Value<'_>], each: &mut dyn FnMut(&Row<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        let sql = placeholders(sql);
+        let fail = |error| map_error(error, &sql);
+        let mut statement = self.conn.prepare_cached(&sql).map_err(fail)?;
+        let mut rows = statement.query(params_from_iter(params)).map_err(fail)?;
+        while let Some(row) = rows.next().map_err(fail)? {
+            each(&Row::Sqlite(row))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn execute(&mut self, sql: &str, params: &[Value<'_>]) -> Result<u64, StoreError> {
+        let sql = placeholders(sql);
+        let fail = |error| map_error(error, &sql);
+        let changed = self.conn.prepare_cached(&sql).map_err(fail)?.execute(params_from_iter(params)).map_err(fail)?;
+        Ok(changed as u64)
+    }
+
+    pub(crate) fn lookup(&mut self, sql: &str, keys: &[Column<'_>], each: &mut dyn FnMut(&Row<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        let (table, json) = keys_table(keys);
+        self.each(&sql.replace("{keys}", &table), &[Value::Text(&json)], each)
+    }
+
+    pub(crate) fn insert(&mut self, insert: &Insert, columns: &[Column<'_>], each: &mut dyn FnMut(&Row<'_>) -> Result<(), StoreError>) -> Result<u64, StoreError> {
+        let slots = (1..=columns.len()).map(|number| format!("?{number}")).collect::<Vec<_>>().join(", ");
+        let sql = format!("INSERT INTO {} ({}) VALUES ({slots}) {}{}", insert.table, insert.names(), insert.conflict, insert.returning());
+        let fail = |error| map_error(error, &sql);
+        let mut statement = self.conn.prepare_cached(&sql).map_err(fail)?;
+        let mut written = 0;
+        for row in 0..columns[0].len() {
+            for (number, column) in columns.iter().enumerate() {
+                statement.raw_bind_parameter(number + 1, cell(column, row)).map_err(fail)?;
+            }
+            if insert.returning.is_empty() {
+                written += statement.raw_execute().map_err(fail)? as u64;
+            } else {
+                let mut rows = statement.raw_query();
+                while let Some(row) = rows.next().map_err(fail)? {
+                    each(&Row::Sqlite(row))?;
+                    written += 1;
+                }
+            }
+        }
+        Ok(written)
+    }
+
+    pub(crate) fn script(&mut self, sql: &str) -> Result<(), StoreError> {
+        self.conn.execute_batch(sql).map_err(|error| map_error(error, sql))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_keep_their_numbers() {
+        assert_eq!(placeholders("a = $2 AND b = $1 AND c = '$'"), "a = ?2 AND b = ?1 AND c = '$'");
+    }
+}

@@ -1,0 +1,159 @@
+//! Migrations: numbered, checksummed, run once, in one transaction each, under a lock.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use signalbox_core::time::Micros;
+
+use crate::conn::{Conn, Engine};
+use crate::engine::postgres::Postgres;
+use crate::error::StoreError;
+use crate::scope::Scope;
+use crate::store::{EngineName, Store};
+
+/// One step of the schema. `{bytes}` stands for the engine's byte type, `{key}` for a 64-bit primary key,
+/// `{clustered}` for what keeps a table in the order of its primary key where the engine can.
+#[derive(Debug, Clone, Copy)]
+pub struct Migration {
+    pub number: i64,
+    pub name: &'static str,
+    pub sql: &'static str,
+    /// What only PostgreSQL needs beside it.
+    pub postgres: &'static str,
+    /// New tables whose rows belong to a principal: PostgreSQL enforces row-level security on them.
+    pub scoped: &'static [&'static str],
+}
+
+/// What the schema is and what would be run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub found: i64,
+    pub pending: Vec<(i64, &'static str, String)>,
+}
+
+/// A migration that ran.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    pub number: i64,
+    pub name: &'static str,
+}
+
+/// The store's own tables.
+const OWN: Migration = Migration {
+    number: 1,
+    name: "store",
+    sql: "CREATE TABLE node_lease (node {key}, holder TEXT NOT NULL, expires_at BIGINT NOT NULL)",
+    postgres: "CREATE TABLE intake (first_seq BIGINT PRIMARY KEY, count BIGINT NOT NULL, checksum BIGINT NOT NULL, body BYTEA NOT NULL);
+        ALTER TABLE intake ALTER COLUMN body SET STORAGE EXTERNAL",
+    scoped: &[],
+};
+
+const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migration (
+    number BIGINT PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at BIGINT NOT NULL)";
+
+impl Migration {
+    fn checksum(&self) -> String {
+        let text = json!([self.number, self.name, self.sql, self.postgres, self.scoped]).to_string();
+        Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+
+    fn render(&self, engine: EngineName) -> String {
+        let (bytes, key, clustered) = match engine {
+            EngineName::Sqlite => ("BLOB", "INTEGER PRIMARY KEY", " WITHOUT ROWID"),
+            EngineName::Postgres => ("BYTEA", "BIGINT PRIMARY KEY", ""),
+        };
+        let mut sql = self.sql.replace("{bytes}", bytes).replace("{key}", key).replace("{clustered}", clustered);
+        if engine == EngineName::Postgres {
+            let _ = write!(sql, ";\n{}", self.postgres);
+            for table in self.scoped {
+                let inside = "(SELECT current_setting('app.principals', true)) = 'all' OR principal_id = ANY ((SELECT
+                    string_to_array(NULLIF(current_setting('app.principals', true), 'all'), ',')::bigint[])::bigint[])";
+                let _ = write!(
+                    sql,
+                    ";\nALTER TABLE {table} ENABLE ROW LEVEL SECURITY; ALTER TABLE {table} FORCE ROW LEVEL SECURITY;
+                    CREATE POLICY principals ON {table} USING ({inside}) WITH CHECK ({inside})"
+                );
+            }
+        }
+        sql
+    }
+}
+
+fn ordered(features: &[&'static [Migration]]) -> Vec<Migration> {
+    let mut all = vec![OWN];
+    all.extend(features.iter().copied().flatten());
+    all.sort_by_key(|migration| migration.number);
+    debug_assert!(all.windows(2).all(|pair| pair[0].number < pair[1].number), "two migrations have one number");
+    all
+}
+
+fn pending(conn: &mut Conn<'_>, all: &[Migration]) -> Result<(i64, Vec<Migration>), StoreError> {
+    let applied = conn.query("SELECT number, name, checksum FROM schema_migration ORDER BY number", &[], |row| {
+        Ok((row.int(0)?, row.text(1)?, row.text(2)?))
+    })?;
+    let known = all.last().map_or(0, |migration| migration.number);
+    for (number, name, checksum) in &applied {
+        match all.iter().find(|migration| migration.number == *number) {
+            None => return Err(StoreError::TooNew { found: *number, known }),
+            Some(migration) if migration.checksum() != *checksum => {
+                return Err(StoreError::ChangedMigration { number: *number, name: name.clone() });
+            }
+            Some(_) => (),
+        }
+    }
+    let found = applied.last().map_or(0, |(number, ..)| *number);
+    let missing = all.iter().filter(|migration| !applied.iter().any(|(number, ..)| *number == migration.number));
+    Ok((found, missing.copied().collect()))
+}
+
+impl Store {
+    /// What [`Store::migrate`] would run.
+    pub fn migration_plan(&self, features: &[&'static [Migration]]) -> Result<Plan, StoreError> {
+        let all = ordered(features);
+        self.write_here(&Scope::all(), |conn| {
+            conn.script(LEDGER)?;
+            let (found, missing) = pending(conn, &all)?;
+            let pending = missing.iter().map(|migration| (migration.number, migration.name, migration.render(self.engine()))).collect();
+            Ok(Plan { found, pending })
+        })
+    }
+
+    /// Brings the schema to what this program knows. Two processes that start at once run it once.
+    pub fn migrate(&self, features: &[&'static [Migration]], now: Micros) -> Result<Vec<Applied>, StoreError> {
+        let all = ordered(features);
+        let mut done = Vec::new();
+        loop {
+            let next = self.write_here(&Scope::all(), |conn| {
+                if let Engine::Postgres(tx) = &mut conn.engine {
+                    Postgres::lock_migrations(tx)?;
+                }
+                conn.script(LEDGER)?;
+                let (_, missing) = pending(conn, &all)?;
+                let Some(next) = missing.first().copied() else { return Ok(None) };
+                conn.script(&next.render(self.engine()))?;
+                conn.execute(
+                    "INSERT INTO schema_migration (number, name, checksum, applied_at) VALUES ($1, $2, $3, $4)",
+                    &[next.number.into(), next.name.into(), next.checksum().as_str().into(), now.0.into()],
+                )?;
+                Ok(Some(Applied { number: next.number, name: next.name }))
+            })?;
+            match next {
+                Some(applied) => done.push(applied),
+                None => return Ok(done),
+            }
+        }
+    }
+
+    /// Refuses a schema that this program does not know or that still waits for migrations.
+    pub fn require_schema(&self, features: &[&'static [Migration]]) -> Result<(), StoreError> {
+        let plan = self.migration_plan(features)?;
+        match plan.pending.last() {
+            Some((needed, ..)) => Err(StoreError::NotMigrated { found: plan.found, needed: *needed }),
+            None => Ok(()),
+        }
+    }
+}

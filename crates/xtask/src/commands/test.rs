@@ -1,0 +1,85 @@
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use rustix::process::Signal;
+
+use crate::guard::Guard;
+use crate::process;
+use crate::services::postgres::Postgres;
+use crate::services::service::Service;
+use crate::setup::{node, tools};
+use crate::stages::Stages;
+use crate::workspace::Workspace;
+
+/// Set up what the tests need, then run all of them
+///
+/// On Debian as root it installs what is missing; elsewhere it says what that is. It starts a throwaway PostgreSQL
+/// cluster, builds the release binary, runs the tests of the whole workspace, and leaves nothing behind.
+#[derive(Args)]
+pub(crate) struct Test {
+    /// Also run the long suites: kill -9 × 300, power loss × 50, 10 million events
+    #[arg(long)]
+    long: bool,
+    /// Install nothing: fail and say what is missing
+    #[arg(long)]
+    no_setup: bool,
+    /// Run only the tests whose names contain one of these
+    filter: Vec<String>,
+}
+
+impl Test {
+    pub(crate) fn run(self) -> Result<()> {
+        let mut stages = Stages::default();
+        let result = self.run_stages(&mut stages);
+        stages.print_summary();
+        result
+    }
+
+    fn run_stages(&self, stages: &mut Stages) -> Result<()> {
+        let workspace = Workspace::locate()?;
+        let guard = Guard::start()?;
+        let install = !self.no_setup;
+        stages.run("tools", || tools::ensure(&guard, tools::FOR_TESTS, install))?;
+        let node_modules = stages.run("npm packages", || node::ensure(install))?;
+        let programs = tools::postgres_programs().context("PostgreSQL was here a moment ago")?;
+        let cluster = stages.run("start PostgreSQL", || Postgres::start(&guard, &programs))?;
+        let binary = stages.run("build for release", || workspace.release_binary())?;
+        let prepare = |command: &mut Command| {
+            command
+                .env("SIGNALBOX_BIN", &binary)
+                .env("SIGNALBOX_TEST_NODE_MODULES", &node_modules)
+                .env("SIGNALBOX_TEST_POSTGRES", cluster.url("postgres"))
+                .env("SIGNALBOX_TEST_POSTGRES_SUPER", cluster.superuser_url("postgres"));
+            if self.long {
+                command.env("SIGNALBOX_TEST_LONG", "1");
+            }
+        };
+        let run = |command: &mut Command| -> Result<()> {
+            prepare(command);
+            let status = Service::start(&guard, "the tests", command, Signal::TERM, None)?.wait()?;
+            if !status.success() {
+                bail!("{} failed ({status})", process::shown(command));
+            }
+            Ok(())
+        };
+
+        let nextest = process::output(workspace.cargo().args(["nextest", "--version"])).is_ok();
+        let mut command = workspace.cargo();
+        if nextest {
+            command.args(["nextest", "run", "--workspace", "--no-fail-fast"]).args(&self.filter);
+        } else {
+            eprintln!("  cargo-nextest is not installed: `cargo test` runs the tests, one crate after the other");
+            command.args(["test", "--workspace", "--no-fail-fast", "--"]).args(&self.filter);
+        }
+        // nextest does not run the examples in documentation; `cargo test` has run them already.
+        let build = stages.run("build the tests", || run(workspace.cargo().args(["test", "--workspace", "--no-run"])));
+        let tests = build.and_then(|()| stages.run("tests", || run(&mut command)));
+        if nextest && self.filter.is_empty() {
+            let examples =
+                stages.run("examples in the docs", || run(workspace.cargo().args(["test", "--workspace", "--doc"])));
+            return tests.and(examples);
+        }
+        tests
+    }
+}
