@@ -1,4 +1,89 @@
-//! Words for configuration errors: the place, what is wrong, and the nearest thing that would be right.
+//! Words for configuration: durations and sizes as people write them, and the nearest right word for a wrong one.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+/// A duration written as `500ms`, `30s`, `5m`, `2h` or `7d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Period(pub Duration);
+
+/// A number of bytes written as `512`, `64 KiB`, `32 MiB` or `2 GiB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size(pub u64);
+
+fn split(text: &str) -> Option<(u64, &str)> {
+    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    Some((text[..digits].parse().ok()?, text[digits..].trim()))
+}
+
+impl FromStr for Period {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not a duration; write it as 500ms, 30s, 5m, 2h or 7d");
+        let (count, unit) = split(text.trim()).ok_or_else(wrong)?;
+        let unit_ms = match unit {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return Err(wrong()),
+        };
+        count.checked_mul(unit_ms).map(|ms| Self(Duration::from_millis(ms))).ok_or_else(wrong)
+    }
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not a size; write it as 512, 64 KiB, 32 MiB or 2 GiB");
+        let (count, unit) = split(text.trim()).ok_or_else(wrong)?;
+        let unit_bytes = match unit {
+            "" | "B" => 1,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            _ => return Err(wrong()),
+        };
+        count.checked_mul(unit_bytes).map(Self).ok_or_else(wrong)
+    }
+}
+
+/// Reads a value that is text in the file.
+fn from_text<'de, T, D>(input: D) -> Result<T, D::Error>
+where
+    T: FromStr<Err = String>,
+    D: Deserializer<'de>,
+{
+    struct Text<T>(std::marker::PhantomData<T>);
+    impl<T: FromStr<Err = String>> serde::de::Visitor<'_> for Text<T> {
+        type Value = T;
+        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            out.write_str("a text such as \"30s\" or \"32 MiB\"")
+        }
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+            text.parse().map_err(E::custom)
+        }
+    }
+    input.deserialize_str(Text(std::marker::PhantomData))
+}
+
+impl<'de> Deserialize<'de> for Period {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        from_text(input)
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        from_text(input)
+    }
+}
 
 /// The candidate that was probably meant by `word`, if one is near enough.
 pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
@@ -13,6 +98,16 @@ pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_and_sizes_are_read() {
+        assert_eq!("500ms".parse(), Ok(Period(Duration::from_millis(500))));
+        assert_eq!("5 m".parse(), Ok(Period(Duration::from_secs(300))));
+        assert_eq!("32 MiB".parse(), Ok(Size(32 << 20)));
+        for wrong in ["", "5", "5 years", "-1s", "99999999999999999999s", "18446744073709551615d"] {
+            assert!(wrong.parse::<Period>().is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_typo_finds_its_word() {

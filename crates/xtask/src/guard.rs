@@ -134,13 +134,25 @@ fn stop_group(group: Pid, signal: Signal) {
     }
     let deadline = Instant::now() + GRACE;
     while Instant::now() < deadline {
-        if test_kill_process_group(group).is_err() {
+        if !lives(group) {
             return;
         }
         std::thread::sleep(Duration::from_millis(20));
     }
     // It may have ended in this moment: then there is nothing to kill.
     kill_process_group(group, Signal::KILL).ok();
+}
+
+/// Whether a process of the group still runs. One that has ended and that nobody has waited for yet does not count:
+/// in a container there may be nobody who ever does.
+fn lives(group: Pid) -> bool {
+    let Ok(processes) = std::fs::read_dir("/proc") else { return test_kill_process_group(group).is_ok() };
+    processes.filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("stat")).ok()).any(|stat| {
+        // After the name in parentheses: state, parent, group.
+        let fields: Vec<&str> =
+            stat.rsplit_once(')').map_or(vec![], |(_, rest)| rest.split_whitespace().take(3).collect());
+        matches!(fields[..], [state, _, number] if state != "Z" && number.parse() == Ok(group.as_raw_nonzero().get()))
+    })
 }
 
 fn remove(path: &Path) {
@@ -160,8 +172,7 @@ mod tests {
     #[test]
     fn what_was_withdrawn_does_not_stand() {
         let lines = "+stop 12 2\n+remove /tmp/with a space\n+stop 13 15\n-stop 12 2\nnonsense\n";
-        let expected =
-            vec![Order::Remove("/tmp/with a space".into()), Order::Stop { group: 13, signal: 15 }];
+        let expected = vec![Order::Remove("/tmp/with a space".into()), Order::Stop { group: 13, signal: 15 }];
         assert_eq!(standing(lines.as_bytes()), expected);
     }
 

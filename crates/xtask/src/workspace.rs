@@ -16,8 +16,7 @@ impl Workspace {
     /// The workspace around the current folder.
     pub(crate) fn locate() -> Result<Self> {
         let mut command = Command::new(environment::cargo());
-        let manifest =
-            process::output(command.args(["locate-project", "--workspace", "--message-format", "plain"]))?;
+        let manifest = process::output(command.args(["locate-project", "--workspace", "--message-format", "plain"]))?;
         let root = Path::new(manifest.trim()).parent().context("the workspace's Cargo.toml has no folder")?;
         Ok(Self { root: root.to_owned() })
     }

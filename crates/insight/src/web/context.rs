@@ -38,7 +38,7 @@ pub(crate) struct OverviewPage {
     pub(crate) tiles: Vec<Tile>,
     pub(crate) chart: Chart,
     pub(crate) campaigns: Vec<CampaignRow>,
-    /// The event stream; its `totals` cover the same range as the tiles.
+    /// The event stream; the keys of its `totals` are ids of tiles, counted over the same range.
     pub(crate) live_url: String,
 }
 
@@ -84,7 +84,7 @@ pub(crate) struct Tile {
     pub(crate) value: String,
     /// What the number means, in a few words.
     pub(crate) note: String,
-    /// Change against the range before, with its sign (`+12 %`).
+    /// Change against the range before, with its sign and short (`+12 %`).
     pub(crate) trend: Option<String>,
     pub(crate) mark: Option<&'static str>,
 }
@@ -157,7 +157,7 @@ pub(crate) struct Chart {
     pub(crate) description: String,
     pub(crate) width: u32,
     pub(crate) height: u32,
-    /// At most five, at 1, 2 or 5 × 10ⁿ, zero included.
+    /// Three to six, evenly apart by 1, 2 or 5 × 10ⁿ, zero included.
     pub(crate) y_ticks: Vec<YTick>,
     /// At most eight short labels, evenly apart, each at the middle of its bar; every second one hides on a phone.
     pub(crate) x_ticks: Vec<XTick>,
@@ -189,7 +189,7 @@ pub(crate) struct Bar {
     pub(crate) width: f32,
     /// From the base line up; leave out what is zero.
     pub(crate) segments: Vec<Segment>,
-    /// Lines for the tooltip: the time first, then one `Word number` per class.
+    /// Lines for the tooltip: the time, then `Human 12`, `Privacy proxy 3`, `Machine 4`, in this order.
     pub(crate) hover: String,
 }
 

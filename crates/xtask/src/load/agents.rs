@@ -23,7 +23,9 @@ pub(crate) fn agents() -> Vec<String> {
             agents.push(format!("Mozilla/5.0 ({system}; rv:{version}.0) Gecko/20100101 Firefox/{version}.0"));
         }
     }
-    for (system, version) in [("16_7", "16.6"), ("17_4", "17.4"), ("17_6_1", "17.6"), ("18_1", "18.1"), ("18_3", "18.3")] {
+    for (system, version) in
+        [("16_7", "16.6"), ("17_4", "17.4"), ("17_6_1", "17.6"), ("18_1", "18.1"), ("18_3", "18.3")]
+    {
         let kit = "AppleWebKit/605.1.15 (KHTML, like Gecko)";
         let phone = format!("Mozilla/5.0 (iPhone; CPU iPhone OS {system} like Mac OS X) {kit}");
         agents.push(format!("{phone} Version/{version} Mobile/15E148 Safari/604.1"));

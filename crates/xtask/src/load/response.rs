@@ -148,7 +148,10 @@ fn number(digits: &[u8]) -> Result<u64, Malformed> {
     }
     digits.iter().try_fold(0_u64, |number, digit| {
         let digit = digit.checked_sub(b'0').filter(|digit| *digit < 10).ok_or(Malformed("not a number"))?;
-        number.checked_mul(10).and_then(|number| number.checked_add(digit.into())).ok_or(Malformed("too large a number"))
+        number
+            .checked_mul(10)
+            .and_then(|number| number.checked_add(digit.into()))
+            .ok_or(Malformed("too large a number"))
     })
 }
 
@@ -156,7 +159,8 @@ fn number(digits: &[u8]) -> Result<u64, Malformed> {
 mod tests {
     use super::*;
 
-    const GIF: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: image/gif\r\nX-Event-Id: 01J0ZK\r\nContent-Length: 5\r\n\r\nGIF89";
+    const GIF: &[u8] =
+        b"HTTP/1.1 200 OK\r\ncontent-type: image/gif\r\nX-Event-Id: 01J0ZK\r\nContent-Length: 5\r\n\r\nGIF89";
 
     #[test]
     fn an_answer_is_the_same_however_it_is_cut() {

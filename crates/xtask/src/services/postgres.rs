@@ -20,7 +20,7 @@ use crate::process;
 
 /// A field is dropped before those below it: the server ends before its folder goes.
 pub(crate) struct Postgres {
-    service: Service,
+    _service: Service,
     folder: Folder,
     programs: PathBuf,
     port: u16,
@@ -44,7 +44,7 @@ impl Postgres {
         let passwords = Passwords { superuser: random_password()?, role: random_password()? };
         initialise(&folder, programs, run_as, &passwords.superuser)?;
         let (service, port) = start_server(guard, &folder, programs, run_as)?;
-        let cluster = Self { service, folder, programs: programs.to_owned(), port, passwords };
+        let cluster = Self { _service: service, folder, programs: programs.to_owned(), port, passwords };
         cluster.execute(&format!(
             "CREATE ROLE signalbox LOGIN NOSUPERUSER NOBYPASSRLS CREATEDB PASSWORD '{}'",
             cluster.passwords.role
@@ -78,10 +78,6 @@ impl Postgres {
 
     pub(crate) fn superuser_url(&self, database: &str) -> String {
         format!("postgres://postgres:{}@127.0.0.1:{}/{database}", self.passwords.superuser, self.port)
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.service.pid()
     }
 }
 

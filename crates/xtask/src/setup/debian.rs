@@ -31,9 +31,13 @@ pub(crate) fn install(guard: &Guard, missing: &[&Tool]) -> Result<()> {
 
 fn apt_get() -> Command {
     let mut command = Command::new("apt-get");
-    command
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .args(["-qq", "-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Options::=--force-confold"]);
+    command.env("DEBIAN_FRONTEND", "noninteractive").args([
+        "-qq",
+        "-o",
+        "DPkg::Lock::Timeout=300",
+        "-o",
+        "Dpkg::Options::=--force-confold",
+    ]);
     command
 }
 
@@ -76,6 +80,8 @@ fn create_no_cluster() -> Result<()> {
     if let Some(folder) = Path::new(CLUSTERS).parent() {
         fs::create_dir_all(folder)?;
     }
-    let text = format!("{present}# By `cargo xtask` of Signalbox: its tests start clusters of their own.\ncreate_main_cluster = false\n");
+    let text = format!(
+        "{present}# By `cargo xtask` of Signalbox: its tests start clusters of their own.\ncreate_main_cluster = false\n"
+    );
     fs::write(CLUSTERS, text).with_context(|| format!("cannot write {CLUSTERS}"))
 }

@@ -1,0 +1,5 @@
+//! From the log to answers: the projector, reports, the timeline, the live view.
+//! It never changes what was recorded: everything here can be rebuilt from the events.
+
+pub mod names;
+pub mod schema;

@@ -1,0 +1,93 @@
+//! The commands. What each does is in its file; what it takes is declared here, once, for help and parsing.
+
+mod api_token;
+mod key;
+mod link;
+mod migrate;
+mod principal;
+mod serve;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use signalbox_store::Faults;
+
+use crate::installation::{Installation, Schema};
+use crate::output::Output;
+use crate::settings::{self, Overrides, Settings};
+
+/// Sends, tracks, releases and watches email-driven products.
+#[derive(Debug, Parser)]
+#[command(name = "signalbox", version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// The data directory (default: ./signalbox-data).
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The settings file (default: ./signalbox.toml or DIR/signalbox.toml where they exist).
+    #[arg(long, global = true, value_name = "FILE", env = "SIGNALBOX_CONFIG")]
+    config: Option<PathBuf>,
+    /// How to print.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve everything: pixels, clicks, API, pages.
+    Serve(serve::Serve),
+    /// Bring the database schema up to date.
+    Migrate(migrate::Migrate),
+    /// The keys that sign links.
+    #[command(subcommand)]
+    Key(key::Key),
+    /// Make tracking links.
+    #[command(subcommand)]
+    Link(link::Link),
+    /// The brands or clients whose rows are kept apart.
+    #[command(subcommand)]
+    Principal(principal::Principal),
+    /// Tokens for the API and the pages.
+    #[command(subcommand)]
+    ApiToken(api_token::ApiToken),
+}
+
+impl Common {
+    fn settings(&self, listen: Option<SocketAddr>, limits_off: bool) -> anyhow::Result<Settings> {
+        let overrides = Overrides { config: self.config.clone(), data: self.data.clone(), listen, limits_off };
+        Ok(Settings::load(&overrides, &settings::environment())?)
+    }
+
+    /// Opens the installation for a command that works beside a running server or without one.
+    fn open(&self) -> anyhow::Result<Installation> {
+        let settings = self.settings(None, false)?;
+        // A new data directory gets its schema here too, so that tokens can be made before the first start.
+        let schema = if settings.database.url.is_empty() && !settings.server.data.join("signalbox.db").exists() {
+            Schema::Migrate
+        } else {
+            Schema::Require
+        };
+        Installation::open(settings, schema, Faults::default(), false)
+    }
+}
+
+/// Runs what the command line says.
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Serve(command) => command.run(),
+        Command::Migrate(command) => command.run(),
+        Command::Key(command) => command.run(),
+        Command::Link(command) => command.run(),
+        Command::Principal(command) => command.run(),
+        Command::ApiToken(command) => command.run(),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}

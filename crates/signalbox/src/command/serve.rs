@@ -1,0 +1,63 @@
+//! `signalbox serve`
+
+use std::net::SocketAddr;
+
+use anyhow::bail;
+use clap::{Args, ValueEnum};
+use signalbox_store::Faults;
+use signalbox_tracking::intake::IntakeFaults;
+
+use super::Common;
+use crate::installation::{Installation, Schema};
+use crate::server::{self, Server};
+use crate::logs;
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    #[command(flatten)]
+    common: Common,
+    /// Address and port (default: 127.0.0.1:8080).
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Limits per source; off is for benchmarks only.
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    limits: Switch,
+    /// Allow --fault. Never in production.
+    #[arg(long, hide = true)]
+    allow_faults: bool,
+    /// A fault that the crash tests must notice.
+    #[arg(long, hide = true, value_enum)]
+    fault: Vec<Fault>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Fault {
+    /// Commit without syncing.
+    SyncNormal,
+    /// Answer before the commit.
+    AckEarly,
+}
+
+impl Serve {
+    pub fn run(self) -> anyhow::Result<()> {
+        if !self.fault.is_empty() && !self.allow_faults {
+            bail!("--fault breaks durability on purpose; it needs --allow-faults");
+        }
+        let settings = self.common.settings(self.listen, self.limits == Switch::Off)?;
+        logs::start(&settings.logs)?;
+        if !settings.limits.enabled {
+            eprintln!("WARNING: limits are off: every source may send as much as it wants. For benchmarks only.");
+        }
+        let listener = server::bind(settings.server.listen)?;
+        let faults = Faults { sync_normal: self.fault.contains(&Fault::SyncNormal) };
+        let intake_faults = IntakeFaults { acknowledge_early: self.fault.contains(&Fault::AckEarly) };
+        let installation = Installation::open(settings, Schema::Migrate, faults, true)?;
+        Server::start(installation, listener, intake_faults)?.run_until_stopped()
+    }
+}

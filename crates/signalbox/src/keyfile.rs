@@ -1,0 +1,89 @@
+//! The key file: written whole, synced, readable by its owner alone.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use signalbox_core::time::Micros;
+use signalbox_crypto::keyring::Keyring;
+use zeroize::Zeroizing;
+
+/// Where the keyring of a data directory is.
+pub fn path(data: &Path) -> PathBuf {
+    data.join("keys").join("keyring.json")
+}
+
+/// Reads the keyring; makes one where there is none.
+pub fn load_or_create(data: &Path, now: Micros) -> anyhow::Result<Keyring> {
+    let path = path(data);
+    match load(data) {
+        Err(error) if is_missing(&error) => {
+            fs::create_dir_all(path.parent().expect("the path has a folder")).with_context(|| path.display().to_string())?;
+            let temporary = write_beside(&path, &Keyring::create(now)?.to_json())?;
+            // Unlike a rename, a link never replaces a ring that another process made in the meantime.
+            let linked = fs::hard_link(&temporary, &path);
+            fs::remove_file(&temporary)?;
+            match linked {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error).context(path.display().to_string()),
+                _ => sync_folder(&path)?,
+            }
+            load(data)
+        }
+        other => other,
+    }
+}
+
+/// Reads the keyring.
+pub fn load(data: &Path) -> anyhow::Result<Keyring> {
+    let path = path(data);
+    let text = Zeroizing::new(fs::read_to_string(&path).with_context(|| path.display().to_string())?);
+    let mode = fs::metadata(&path)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        bail!("{} may be read by others (mode {:o}); run: chmod 600 {}", path.display(), mode & 0o777, path.display());
+    }
+    Keyring::from_json(&text).with_context(|| path.display().to_string())
+}
+
+/// Puts `ring` in the place of the file.
+pub fn replace(data: &Path, ring: &Keyring) -> anyhow::Result<()> {
+    let path = path(data);
+    let temporary = write_beside(&path, &ring.to_json())?;
+    fs::rename(&temporary, &path).with_context(|| path.display().to_string())?;
+    sync_folder(&path)
+}
+
+fn is_missing(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::NotFound)
+}
+
+fn write_beside(path: &Path, text: &str) -> anyhow::Result<PathBuf> {
+    let temporary = path.with_extension(format!("new-{}", std::process::id()));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary).with_context(|| temporary.display().to_string())?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    Ok(temporary)
+}
+
+fn sync_folder(path: &Path) -> anyhow::Result<()> {
+    Ok(File::open(path.parent().expect("the path has a folder"))?.sync_all()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ring_is_made_once_and_kept_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = Micros(1_780_000_000_000_000);
+        let made = load_or_create(folder.path(), now).unwrap().to_json();
+        assert_eq!(made, load_or_create(folder.path(), now).unwrap().to_json());
+        let file = path(folder.path());
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path().join("keys")).unwrap().count(), 1, "no temporary file stays");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(load(folder.path()).unwrap_err().to_string().contains("chmod 600"));
+    }
+}

@@ -1,0 +1,181 @@
+//! The wiring of `serve`: listener, intake, projector, web shell, and how they stop.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use hyper_util::server::graceful::GracefulShutdown;
+use prometheus::Registry;
+use signalbox_core::address::TrustedProxies;
+use signalbox_http::limit::{Limiter, Rates};
+use signalbox_http::shell::{self, Shell};
+use signalbox_tracking::counters::Counters;
+use signalbox_tracking::front::{Front, FrontSettings, HandOver};
+use signalbox_tracking::hit::{Gate, Keys};
+use signalbox_tracking::intake::{Bounds, Intake, IntakeFaults, IntakeThread};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::installation::Installation;
+use crate::keyfile;
+
+/// Requests that are in flight at SIGTERM have this long.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Binds `address`; the error says what to do.
+pub fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    use socket2::{Domain, Socket, Type};
+    let bound = (|| {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(4096)?;
+        Ok::<_, std::io::Error>(socket.into())
+    })();
+    bound.with_context(|| format!("{address} cannot be used; another program may hold it: choose one with --listen"))
+}
+
+/// A running server.
+pub struct Server {
+    installation: Arc<Installation>,
+    address: SocketAddr,
+    front: Front,
+    intake: IntakeThread,
+    runtime: tokio::runtime::Runtime,
+    /// Where the front sends connections that ask for something else than a hit; dropping it ends the shell's task.
+    shell: ShellTask,
+}
+
+struct ShellTask {
+    stop: tokio::sync::oneshot::Sender<()>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts everything on `listener`.
+    pub fn start(installation: Installation, listener: TcpListener, faults: IntakeFaults) -> anyhow::Result<Self> {
+        let installation = Arc::new(installation);
+        let settings = &installation.settings;
+        let address = listener.local_addr()?;
+        let registry = Registry::new();
+        let counters = Counters::new(&registry)?;
+        let keys = Keys::new(installation.keyring()?);
+        let rates = Rates { hit: settings.limits.hits_per_second, api: settings.limits.api_per_second };
+        let limiter = Arc::new(Limiter::new(settings.limits.enabled.then_some(rates), settings.limits.exempt.clone()));
+        let gate = Gate {
+            keys: keys.clone(),
+            ids: Arc::clone(&installation.ids),
+            clock: Arc::clone(&installation.clock),
+            proxies: Arc::new(TrustedProxies::new(settings.server.trusted_proxies.clone())),
+            limiter,
+        };
+        let bounds = Bounds { events: settings.intake.queue_events, bytes: usize::try_from(settings.intake.queue_bytes.0)? };
+        let intake = Intake::new(bounds, Arc::clone(&counters));
+        let writer = installation.store.log().writer()?;
+        let intake_thread = IntakeThread::start(&intake, writer, env!("CARGO_PKG_VERSION"), faults, || ())?;
+        installation.store.spawn_checkpointer()?;
+
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let shell = Shell {
+            proxies: Arc::clone(&gate.proxies),
+            limiter: Arc::clone(&gate.limiter),
+            clock: Arc::clone(&gate.clock),
+            ids: Arc::clone(&gate.ids),
+        };
+        let router = shell.wrap(axum::Router::new());
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let task = runtime.spawn(run_shell(receiver, stopped, router));
+        runtime.spawn(housekeeping(Arc::downgrade(&installation), keys));
+
+        let front_settings = FrontSettings {
+            threads: settings.intake.threads,
+            connections: settings.intake.connections,
+            patience: settings.intake.patience.0,
+        };
+        let front = Front::start(&listener, front_settings, &gate, &intake, &counters, move |connection| drop(sender.send(connection)))?;
+        Ok(Self { installation, address, front, intake: intake_thread, runtime, shell: ShellTask { stop, task } })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until SIGTERM or SIGINT, then stops in order.
+    pub fn run_until_stopped(self) -> anyhow::Result<()> {
+        crate::output::line(&format!("signalbox {} listening on http://{}", env!("CARGO_PKG_VERSION"), self.address()))?;
+        self.runtime.block_on(async {
+            let mut terminate = signal(SignalKind::terminate())?;
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            tokio::select! {
+                _ = terminate.recv() => (),
+                _ = interrupt.recv() => (),
+            }
+            Ok::<_, std::io::Error>(())
+        })?;
+        self.stop();
+        Ok(())
+    }
+
+    /// Answers what is in flight, commits what waits, ends.
+    pub fn stop(self) {
+        let started = Instant::now();
+        self.front.finish();
+        let _ = self.shell.stop.send(());
+        let _ = self.runtime.block_on(self.shell.task);
+        self.intake.finish();
+        self.runtime.shutdown_timeout(Duration::from_secs(1));
+        drop(self.installation);
+        tracing::info!(duration_ms = started.elapsed().as_millis() as u64, "stopped");
+    }
+}
+
+/// Serves what the front hands over, until told to stop; then lets requests in flight finish.
+async fn run_shell(mut connections: mpsc::UnboundedReceiver<HandOver>, mut stopped: tokio::sync::oneshot::Receiver<()>, router: axum::Router) {
+    let graceful = GracefulShutdown::new();
+    loop {
+        let HandOver { stream, peer, head } = tokio::select! {
+            connection = connections.recv() => match connection {
+                Some(connection) => connection,
+                None => break,
+            },
+            _ = &mut stopped => break,
+        };
+        match tokio::net::TcpStream::from_std(stream) {
+            Ok(stream) => shell::serve(stream, peer, head, router.clone(), &graceful).await,
+            Err(error) => tracing::debug!(%error, "a connection could not be taken over"),
+        }
+    }
+    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests did not finish in time");
+    }
+}
+
+/// Takes over rotated keys and keeps the node lease.
+async fn housekeeping(installation: std::sync::Weak<Installation>, keys: Keys) {
+    let changed = |data: &std::path::Path| std::fs::metadata(keyfile::path(data)).and_then(|meta| meta.modified()).ok();
+    let mut seen = installation.upgrade().and_then(|open| changed(open.data()));
+    let mut ticks = 0_u32;
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tick.tick().await;
+        let Some(open) = installation.upgrade() else { return };
+        let now_seen = changed(open.data());
+        if now_seen != seen {
+            match keyfile::load(open.data()) {
+                Ok(ring) => {
+                    keys.replace(ring);
+                    tracing::info!("the key file changed and was taken over");
+                }
+                Err(error) => tracing::error!(error = format!("{error:#}"), "the key file changed and is not readable; the old keys go on"),
+            }
+            seen = now_seen;
+        }
+        ticks += 1;
+        if ticks.is_multiple_of(120) {
+            let _ = tokio::task::spawn_blocking(move || open.renew_lease()).await;
+        }
+    }
+}

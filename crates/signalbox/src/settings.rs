@@ -1,0 +1,336 @@
+//! Settings: defaults, then signalbox.toml, then the environment, then the command line. Read once, before any port is bound.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+use serde::Deserialize;
+use signalbox_core::setting::{Period, Size, nearest};
+
+/// The documented default file; also what a fresh installation runs with.
+pub const DEFAULT_FILE: &str = include_str!("../signalbox.toml");
+/// Every variable that is read, and the setting it stands for.
+const VARIABLES: [(&str, &[&str]); 4] = [
+    ("DATABASE_URL", &["database", "url"]),
+    ("LOG_LEVEL", &["logs", "level"]),
+    ("METRICS_ENDPOINT", &["server", "metrics_path"]),
+    ("HEALTH_CHECK_ENDPOINT", &["server", "health_path"]),
+];
+const PREFIX: &str = "SIGNALBOX_";
+/// Variables with our prefix that are not settings of the server.
+const NOT_SETTINGS: [&str; 2] = ["SIGNALBOX_TEST_", "SIGNALBOX_BIN"];
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    pub server: Server,
+    pub database: Database,
+    pub intake: Intake,
+    pub projector: Projector,
+    pub limits: Limits,
+    pub logs: Logs,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    pub data: PathBuf,
+    pub listen: SocketAddr,
+    pub trusted_proxies: Vec<IpNet>,
+    pub metrics_path: String,
+    pub health_path: String,
+    pub public_url: String,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    pub url: String,
+    pub connections: usize,
+}
+
+/// The URL may hold a password.
+impl std::fmt::Debug for Database {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let url = if self.url.is_empty() { "none" } else { "[redacted]" };
+        out.debug_struct("Database").field("url", &url).field("connections", &self.connections).finish()
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Intake {
+    pub threads: usize,
+    pub connections: usize,
+    pub queue_events: usize,
+    pub queue_bytes: Size,
+    pub patience: Period,
+    pub batch_events: usize,
+    pub batch_bytes: Size,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Projector {
+    pub enabled: bool,
+    pub yield_above: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    pub enabled: bool,
+    pub hits_per_second: u32,
+    pub api_per_second: u32,
+    pub exempt: Vec<IpNet>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Logs {
+    pub level: String,
+    pub format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Json,
+    Text,
+}
+
+/// What the command line may say on top.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    pub config: Option<PathBuf>,
+    pub data: Option<PathBuf>,
+    pub listen: Option<SocketAddr>,
+    pub limits_off: bool,
+}
+
+/// A setting is wrong; the text names the place and what would be right.
+#[derive(Debug)]
+pub struct BadSetting(String);
+
+impl std::fmt::Display for BadSetting {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadSetting {}
+
+/// The environment, read in this one place.
+#[expect(clippy::disallowed_methods, reason = "this is the one home of the environment")]
+pub fn environment() -> Vec<(String, String)> {
+    std::env::vars().collect()
+}
+
+impl Settings {
+    /// Puts the four sources together. Pure but for reading the file.
+    pub fn load(overrides: &Overrides, environment: &[(String, String)]) -> Result<Self, BadSetting> {
+        let mut table: toml::Table = DEFAULT_FILE.parse().expect("the default file is valid");
+        let default = table.clone();
+        let data = overrides.data.clone().or_else(|| variable(environment, "SIGNALBOX_DATA").map(PathBuf::from));
+        let file = match &overrides.config {
+            Some(path) => Some(path.clone()),
+            None => ["signalbox.toml".into(), data.clone().unwrap_or_else(|| "signalbox-data".into()).join("signalbox.toml")]
+                .into_iter()
+                .find(|path| path.is_file()),
+        };
+        if let Some(path) = &file {
+            let text = std::fs::read_to_string(path).map_err(|error| BadSetting(format!("{}: {error}", path.display())))?;
+            merge_file(&mut table, &default, path, &text)?;
+        }
+        merge_environment(&mut table, &default, environment)?;
+        let mut settings: Settings = table.try_into().map_err(|error: toml::de::Error| BadSetting(error.message().to_owned()))?;
+        if let Some(data) = data {
+            settings.server.data = data;
+        }
+        if let Some(listen) = overrides.listen {
+            settings.server.listen = listen;
+        }
+        settings.limits.enabled &= !overrides.limits_off;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), BadSetting> {
+        let wrong = |text: &str| Err(BadSetting(text.to_owned()));
+        if !(1..=64).contains(&self.intake.threads) {
+            return wrong("intake.threads must be from 1 to 64");
+        }
+        if !(2..=100).contains(&self.database.connections) {
+            return wrong("database.connections must be from 2 to 100");
+        }
+        if self.intake.batch_events == 0 || self.intake.queue_events < self.intake.batch_events {
+            return wrong("intake.queue_events must be at least intake.batch_events, which must be at least 1");
+        }
+        if self.limits.hits_per_second == 0 || self.limits.api_per_second == 0 {
+            return wrong("limits must be at least 1 per second; to switch them off say limits.enabled = false");
+        }
+        for path in [&self.server.metrics_path, &self.server.health_path] {
+            if !path.starts_with('/') || path.contains(['{', '}', '?', '#', ' ']) {
+                return Err(BadSetting(format!("{path:?} is not a path; it starts with / and has no ?, #, space or braces")));
+            }
+        }
+        let taken = |path: &str| ["/o/", "/c/", "/api/"].iter().any(|prefix| path.starts_with(prefix)) || path == "/";
+        if taken(&self.server.metrics_path) || taken(&self.server.health_path) || self.server.metrics_path == self.server.health_path {
+            return wrong("server.metrics_path and server.health_path must differ and not lie on a path that is in use");
+        }
+        Ok(())
+    }
+}
+
+fn variable<'e>(environment: &'e [(String, String)], name: &str) -> Option<&'e str> {
+    environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+}
+
+/// Takes over the file's settings, refusing unknown keys and wrong types with their line.
+fn merge_file(table: &mut toml::Table, default: &toml::Table, path: &Path, text: &str) -> Result<(), BadSetting> {
+    let line_of = |offset: usize| text[..offset.min(text.len())].matches('\n').count() + 1;
+    let file: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let line = error.span().map_or(1, |span| line_of(span.start));
+        BadSetting(format!("{}:{line}: {}", path.display(), error.message()))
+    })?;
+    for (section, values) in &file {
+        let place = |key: &str| format!("{}:{}", path.display(), find_line(text, section, key));
+        let Some(known) = default.get(section).and_then(toml::Value::as_table) else {
+            let hint = did_you_mean(section, default.keys());
+            return Err(BadSetting(format!("{}: unknown section [{section}]{hint}", place(""))));
+        };
+        let Some(values) = values.as_table() else {
+            return Err(BadSetting(format!("{}: {section:?} is a section; write [{section}]", place(section))));
+        };
+        for (key, value) in values {
+            if !known.contains_key(key) {
+                let hint = did_you_mean(key, known.keys());
+                return Err(BadSetting(format!("{}: unknown key {key:?} in [{section}]{hint}", place(key))));
+            }
+            table.get_mut(section).and_then(toml::Value::as_table_mut).expect("a known section").insert(key.clone(), value.clone());
+            if let Err(error) = table.clone().try_into::<Settings>() {
+                return Err(BadSetting(format!("{}: {section}.{key}: {}", place(key), error.message())));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn did_you_mean<'k>(word: &str, known: impl Iterator<Item = &'k String>) -> String {
+    nearest(word, known.map(String::as_str)).map_or(String::new(), |near| format!("; did you mean {near:?}?"))
+}
+
+/// The line on which `key` of `section` stands (the section's own line for an empty key).
+fn find_line(text: &str, section: &str, key: &str) -> usize {
+    let mut inside = false;
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if let Some(header) = line.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
+            inside = header.trim() == section;
+            if inside && key.is_empty() {
+                return number + 1;
+            }
+        }
+        let names = |name: &str| line.strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with('='));
+        if (inside && names(key)) || names(&format!("{section}.{key}")) || (key == section && names(section)) {
+            return number + 1;
+        }
+    }
+    1
+}
+
+fn merge_environment(table: &mut toml::Table, default: &toml::Table, environment: &[(String, String)]) -> Result<(), BadSetting> {
+    for (name, value) in environment {
+        if value.is_empty() {
+            continue;
+        }
+        if let Some((_, path)) = VARIABLES.iter().find(|(variable, _)| variable == name) {
+            set(table, default, path[0], path[1], name, value)?;
+            continue;
+        }
+        let Some(rest) = name.strip_prefix(PREFIX) else { continue };
+        if rest == "DATA" || rest == "CONFIG" || NOT_SETTINGS.iter().any(|other| name.starts_with(other)) {
+            continue;
+        }
+        let rest = rest.to_ascii_lowercase();
+        let rest = if rest == "listen" { "server_listen" } else { &rest };
+        let (section, key) = rest.split_once('_').unwrap_or((rest, ""));
+        if !default.contains_key(section) {
+            let known: Vec<_> = default.keys().map(|section| format!("{PREFIX}{}_…", section.to_ascii_uppercase())).collect();
+            return Err(BadSetting(format!("unknown variable {name}; settings are {}", known.join(", "))));
+        }
+        set(table, default, section, key, name, value)?;
+    }
+    Ok(())
+}
+
+fn set(table: &mut toml::Table, default: &toml::Table, section: &str, key: &str, name: &str, value: &str) -> Result<(), BadSetting> {
+    let known = default[section].as_table().expect("sections are tables");
+    let Some(sample) = known.get(key) else {
+        let candidates: Vec<_> = known.keys().map(|key| format!("{PREFIX}{}_{}", section.to_ascii_uppercase(), key.to_ascii_uppercase())).collect();
+        let hint = nearest(name, candidates.iter().map(String::as_str)).map_or(String::new(), |near| format!("; did you mean {near}?"));
+        return Err(BadSetting(format!("unknown variable {name}{hint}")));
+    };
+    let value = match sample {
+        toml::Value::String(_) => toml::Value::String(value.to_owned()),
+        toml::Value::Array(_) => {
+            toml::Value::Array(value.split(',').map(|item| toml::Value::String(item.trim().to_owned())).collect())
+        }
+        _ => format!("v = {value}")
+            .parse::<toml::Table>()
+            .ok()
+            .and_then(|mut table| table.remove("v"))
+            .ok_or_else(|| BadSetting(format!("{name}: {value:?} is not a {}", sample.type_str())))?,
+    };
+    table.get_mut(section).and_then(toml::Value::as_table_mut).expect("a known section").insert(key.to_owned(), value);
+    table.clone().try_into::<Settings>().map(|_| ()).map_err(|error| BadSetting(format!("{name}: {}", error.message())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(file: &str, environment: &[(&str, &str)]) -> Result<Settings, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("signalbox.toml");
+        std::fs::write(&path, file).unwrap();
+        let environment: Vec<_> = environment.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let overrides = Overrides { config: Some(path), ..Overrides::default() };
+        Settings::load(&overrides, &environment).map_err(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""))
+    }
+
+    #[test]
+    fn the_default_file_is_complete() {
+        let settings = load("", &[]).unwrap();
+        assert_eq!(settings.server.listen.port(), 8080);
+        assert!(settings.limits.enabled);
+    }
+
+    #[test]
+    fn sources_override_each_other_in_order() {
+        let settings = load("[server]\nlisten = \"127.0.0.1:1\"\n[logs]\nlevel = \"warn\"", &[("SIGNALBOX_LISTEN", "127.0.0.1:2"), ("LOG_LEVEL", "debug"), ("SIGNALBOX_INTAKE_PATIENCE", "3s"), ("SIGNALBOX_SERVER_TRUSTED_PROXIES", "10.0.0.0/8, ::1/128")]).unwrap();
+        assert_eq!(settings.server.listen.port(), 2);
+        assert_eq!(settings.logs.level, "debug");
+        assert_eq!(settings.intake.patience.0.as_secs(), 3);
+        assert_eq!(settings.server.trusted_proxies.len(), 2);
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_line() {
+        let said = |file: &str| load(file, &[]).unwrap_err();
+        assert_eq!(said("# x\n[server]\nlisen = \"a\""), "signalbox.toml:3: unknown key \"lisen\" in [server]; did you mean \"listen\"?");
+        assert_eq!(said("[sever]\n"), "signalbox.toml:1: unknown section [sever]; did you mean \"server\"?");
+        assert!(said("[intake]\n\npatience = 5").starts_with("signalbox.toml:3: intake.patience: "));
+        assert!(said("[server\n").starts_with("signalbox.toml:1: "));
+        assert!(said("[limits]\nhits_per_second = 0").contains("limits must be at least 1"));
+        assert!(said("server.metrics_path = \"/o/x\"").contains("metrics_path"));
+    }
+
+    #[test]
+    fn mistakes_in_the_environment_are_told() {
+        let said = |name: &str, value: &str| load("", &[(name, value)]).unwrap_err();
+        assert_eq!(said("SIGNALBOX_SERVER_LISEN", "x"), "unknown variable SIGNALBOX_SERVER_LISEN; did you mean SIGNALBOX_SERVER_LISTEN?");
+        assert!(said("SIGNALBOX_INTAKE_THREADS", "many").contains("SIGNALBOX_INTAKE_THREADS"));
+        assert!(!format!("{:?}", load("", &[("DATABASE_URL", "postgres://u:secret@h/d")]).unwrap()).contains("secret"));
+    }
+}

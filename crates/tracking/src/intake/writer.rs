@@ -1,0 +1,147 @@
+//! The committing thread: takes whatever waits, appends it as one chunk in one transaction, then tells every waiter.
+//! While it syncs, the next chunk gathers by itself, so the group grows with the load and no timer is needed.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use signalbox_events::chunk;
+use signalbox_store::{LogWriter, StoreError};
+
+use super::queue::{Intake, Outcome, Part, Shared};
+
+/// Housekeeping happens when nothing came in for this long, and at least every so many commits.
+const QUIET: Duration = Duration::from_millis(200);
+const TIDY_COMMITS: u32 = 256;
+/// After the store could not be reached, nothing is tried for this long.
+const BACK_OFF: Duration = Duration::from_millis(500);
+/// No chunk is larger than this unless a single part is.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// Faults that exist only to prove that the crash tests would notice.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct IntakeFaults {
+    /// Answer before the commit.
+    pub acknowledge_early: bool,
+}
+
+/// The running thread.
+pub struct IntakeThread {
+    intake: Intake,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl IntakeThread {
+    /// Starts it. `after_commit` is called with nothing but the fact, to wake the projector.
+    pub fn start(
+        intake: &Intake,
+        writer: LogWriter,
+        version: &'static str,
+        faults: IntakeFaults,
+        after_commit: impl Fn() + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let shared = Arc::clone(&intake.shared);
+        let thread = std::thread::Builder::new().name("intake".into()).spawn(move || run(&shared, writer, version, faults, &after_commit))?;
+        Ok(Self { intake: intake.clone(), thread: Some(thread) })
+    }
+
+    /// Closes the queue, waits until everything in it is committed and ends the thread.
+    pub fn finish(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.intake.close();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for IntakeThread {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn run(shared: &Shared, mut writer: LogWriter, version: &str, faults: IntakeFaults, after_commit: &dyn Fn()) {
+    let mut commits = 0;
+    let mut failed_at: Option<Instant> = None;
+    while let Some(parts) = next_parts(shared) {
+        let (events, bytes) = size(&parts);
+        if parts.is_empty() || commits >= TIDY_COMMITS {
+            commits = 0;
+            if let Err(error) = writer.tidy() {
+                tracing::warn!(%error, "checkpoint of the intake log failed; it is tried again");
+            }
+        }
+        if parts.is_empty() {
+            continue;
+        }
+        let backing_off = failed_at.is_some_and(|at| at.elapsed() < BACK_OFF);
+        if faults.acknowledge_early {
+            let (packed, done): (Vec<_>, Vec<_>) = parts.into_iter().map(|part| (part.packed, part.done)).unzip();
+            done.into_iter().for_each(|done| done(Outcome::Recorded));
+            let (body, count) = chunk::join(version, packed.iter());
+            let _ = append(shared, &mut writer, &body, count, &mut failed_at);
+        } else {
+            let outcome = if backing_off {
+                Outcome::Unrecorded
+            } else {
+                let (body, count) = chunk::join(version, parts.iter().map(|part| &part.packed));
+                append(shared, &mut writer, &body, count, &mut failed_at)
+            };
+            parts.into_iter().for_each(|part| (part.done)(outcome));
+        }
+        commits += 1;
+        let mut queue = shared.lock();
+        queue.events -= events;
+        queue.bytes -= bytes;
+        drop(queue);
+        after_commit();
+    }
+}
+
+fn size(parts: &[Part]) -> (usize, usize) {
+    parts.iter().fold((0, 0), |(events, bytes), part| (events + part.packed.count() as usize, bytes + part.packed.size_bytes()))
+}
+
+/// What goes into the next chunk; empty after a quiet while; `None` when the queue is closed and empty.
+fn next_parts(shared: &Shared) -> Option<Vec<Part>> {
+    let mut queue = shared.lock();
+    if queue.parts.is_empty() {
+        if queue.closed {
+            return None;
+        }
+        queue = shared.wait(queue, QUIET);
+    }
+    let mut bytes = 0;
+    let fitting = queue.parts.iter().take_while(|part| {
+        bytes += part.packed.size_bytes();
+        bytes <= CHUNK_BYTES
+    });
+    let take = fitting.count().max(1).min(queue.parts.len());
+    Some(queue.parts.drain(..take).collect())
+}
+
+fn append(shared: &Shared, writer: &mut LogWriter, body: &[u8], count: u32, failed_at: &mut Option<Instant>) -> Outcome {
+    let counters = &shared.counters;
+    let started = Instant::now();
+    let appended = writer.append(body, count);
+    counters.commit_seconds.observe(started.elapsed().as_secs_f64());
+    match appended {
+        Ok(_) => {
+            if failed_at.take().is_some() {
+                tracing::info!("events are recorded again");
+            }
+            counters.recorded.inc_by(u64::from(count));
+            Outcome::Recorded
+        }
+        Err(error) => {
+            if failed_at.replace(Instant::now()).is_none() && !matches!(error, StoreError::Poisoned(_)) {
+                tracing::error!(%error, "events could not be recorded");
+            }
+            Outcome::Unrecorded
+        }
+    }
+}

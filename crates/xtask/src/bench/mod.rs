@@ -1,0 +1,9 @@
+//! Measuring against a peer in the same run.
+
+pub(crate) mod catch_up;
+pub(crate) mod figures;
+pub(crate) mod machine;
+pub(crate) mod memory;
+pub(crate) mod print;
+pub(crate) mod tracking;
+pub(crate) mod verdict;

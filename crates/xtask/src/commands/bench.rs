@@ -1,0 +1,95 @@
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
+
+use crate::bench::figures::Engine;
+use crate::bench::{print, tracking, verdict};
+use crate::guard::Guard;
+use crate::setup::tools;
+use crate::workspace::Workspace;
+
+/// Measure signalbox against a peer in the same run
+#[derive(Args)]
+pub(crate) struct Bench {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    Tracking(Tracking),
+}
+
+/// The pixel against nginx's `empty_gif` with an access log
+#[derive(Args)]
+struct Tracking {
+    /// Length of a round
+    #[arg(long, value_name = "S", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    rounds: u64,
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "64,256,1024")]
+    connections: Vec<usize>,
+    #[arg(long, value_delimiter = ',', default_value = "sqlite,postgres")]
+    engine: Vec<Engine>,
+    /// One round of 2 seconds at 256 connections, on SQLite: shows that the bench works
+    #[arg(long, conflicts_with_all = ["seconds", "rounds", "connections", "engine"])]
+    quick: bool,
+    /// Different tokens to ask for
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    tokens: usize,
+    /// Also write the figures to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Where stores lie while it runs, instead of /var/tmp
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Measure this binary instead of building one
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+}
+
+impl Bench {
+    pub(crate) fn run(self) -> Result<()> {
+        match self.what {
+            What::Tracking(tracking) => tracking.run(),
+        }
+    }
+}
+
+impl Tracking {
+    fn run(mut self) -> Result<()> {
+        if self.quick {
+            (self.seconds, self.rounds, self.connections, self.engine) = (2, 1, vec![256], vec![Engine::Sqlite]);
+        }
+        let guard = Guard::start()?;
+        tools::ensure(&guard, &tools::for_bench(self.engine.contains(&Engine::Postgres)), true)?;
+        let binary = match &self.binary {
+            Some(binary) => std::path::absolute(binary)?,
+            None => Workspace::locate()?.release_binary()?,
+        };
+        let bench = tracking::Bench {
+            guard,
+            binary,
+            folder: self.dir.as_deref().map(std::path::absolute).transpose()?,
+            seconds: self.seconds,
+            rounds: usize::try_from(self.rounds)?,
+            connections: self.connections,
+            engines: self.engine,
+            tokens: self.tokens,
+        };
+        let figures = bench.run()?;
+        print::figures(&figures);
+        let verdicts = verdict::verdicts(&figures);
+        print::verdicts(&verdicts);
+        if let Some(file) = &self.json {
+            let json = serde_json::to_string_pretty(&figures)?;
+            std::fs::write(file, json + "\n").with_context(|| format!("cannot write {}", file.display()))?;
+        }
+        if figures.engines.iter().any(|engine| engine.lost > 0) {
+            bail!("acknowledged events are not stored");
+        }
+        Ok(())
+    }
+}
