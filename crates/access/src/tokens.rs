@@ -99,7 +99,8 @@ pub fn create(
 
 /// All tokens, oldest first.
 pub fn list(store: &Store) -> Result<Vec<TokenInfo>, StoreError> {
-    store.read_here(&Scope::all(), |conn| conn.query(&format!("SELECT {COLUMNS} FROM api_token ORDER BY id"), &[], info))
+    store
+        .read_here(&Scope::all(), |conn| conn.query(&format!("SELECT {COLUMNS} FROM api_token ORDER BY id"), &[], info))
 }
 
 /// Ends a token; `false` when there is none or it has ended already.
@@ -149,8 +150,14 @@ impl Tokens {
         let caller = self
             .store
             .read(Scope::all(), move |conn| match key {
-                Key::Hash(hash) => conn.first(&format!("SELECT {COLUMNS} FROM api_token WHERE hash = $1"), &[hash.as_slice().into()], info),
-                Key::Id(id) => conn.first(&format!("SELECT {COLUMNS} FROM api_token WHERE id = $1"), &[id.into()], info),
+                Key::Hash(hash) => conn.first(
+                    &format!("SELECT {COLUMNS} FROM api_token WHERE hash = $1"),
+                    &[hash.as_slice().into()],
+                    info,
+                ),
+                Key::Id(id) => {
+                    conn.first(&format!("SELECT {COLUMNS} FROM api_token WHERE id = $1"), &[id.into()], info)
+                }
             })
             .await?
             .filter(|token| token.revoked_at.is_none() && token.expires_at.is_none_or(|at| now < at))

@@ -187,7 +187,14 @@ mod tests {
         let text = id.to_string();
         assert_eq!(text, encode("cmp", id.0));
         assert_eq!(text.parse::<CampaignId>().unwrap(), id);
-        for wrong in ["cmp_", "evt_0000000000000", "cmp_000000000000O", "cmp_zzzzzzzzzzzzz", &text.to_uppercase(), &format!("{text}0")] {
+        for wrong in [
+            "cmp_",
+            "evt_0000000000000",
+            "cmp_000000000000O",
+            "cmp_zzzzzzzzzzzzz",
+            &text.to_uppercase(),
+            &format!("{text}0"),
+        ] {
             assert!(wrong.parse::<CampaignId>().is_err(), "{wrong}");
         }
     }

@@ -55,7 +55,8 @@ impl FromStr for Micros {
     type Err = BadInstant;
 
     fn from_str(text: &str) -> Result<Self, BadInstant> {
-        let instant = jiff::Timestamp::from_str(text).map_err(|_| BadInstant { text: text.chars().take(64).collect() })?;
+        let instant =
+            jiff::Timestamp::from_str(text).map_err(|_| BadInstant { text: text.chars().take(64).collect() })?;
         Ok(Micros(instant.as_microsecond()))
     }
 }

@@ -98,7 +98,13 @@ pub enum KeyringError {
 }
 
 impl Key {
-    fn new(id: u16, secret: Zeroizing<[u8; 32]>, created_at: Micros, sign_from: Micros, verify_until: Option<Micros>) -> Self {
+    fn new(
+        id: u16,
+        secret: Zeroizing<[u8; 32]>,
+        created_at: Micros,
+        sign_from: Micros,
+        verify_until: Option<Micros>,
+    ) -> Self {
         let derive = Hkdf::<Sha256>::new(None, secret.as_slice());
         let macs = Purpose::ALL.map(|purpose| {
             let mut derived = Zeroizing::new([0; 32]);
@@ -123,7 +129,8 @@ impl Keyring {
 
     /// Reads what [`Keyring::to_json`] wrote.
     pub fn from_json(text: &str) -> Result<Self, KeyringError> {
-        let stored: StoredRing = serde_json::from_str(text).map_err(|error| KeyringError::Unreadable(error.to_string()))?;
+        let stored: StoredRing =
+            serde_json::from_str(text).map_err(|error| KeyringError::Unreadable(error.to_string()))?;
         if stored.format != 1 {
             return Err(KeyringError::Unreadable(format!("format {} is not known to this version", stored.format)));
         }
@@ -260,7 +267,13 @@ mod tests {
 
     #[test]
     fn a_damaged_file_is_refused() {
-        for text in ["", "{}", r#"{"format":2,"keys":[]}"#, r#"{"format":1,"keys":[]}"#, r#"{"format":1,"keys":[{"id":1,"secret":"AAAA","created_at":"2026-01-01T00:00:00Z","sign_from":"2026-01-01T00:00:00Z","verify_until":null}]}"#] {
+        for text in [
+            "",
+            "{}",
+            r#"{"format":2,"keys":[]}"#,
+            r#"{"format":1,"keys":[]}"#,
+            r#"{"format":1,"keys":[{"id":1,"secret":"AAAA","created_at":"2026-01-01T00:00:00Z","sign_from":"2026-01-01T00:00:00Z","verify_until":null}]}"#,
+        ] {
             assert!(Keyring::from_json(text).is_err(), "{text}");
         }
         assert!(!format!("{:?}", Keyring::create(NOW).unwrap()).contains("secret"));

@@ -87,14 +87,22 @@ fn head(kind: Purpose, key: u16, link: &Link, expires: Option<Micros>) -> [u8; H
     head[0] = VERSION;
     head[1] = kind as u8;
     head[2..4].copy_from_slice(&key.to_be_bytes());
-    for (place, id) in [link.principal, link.campaign, link.message, link.recipient, link.link].into_iter().enumerate() {
+    for (place, id) in [link.principal, link.campaign, link.message, link.recipient, link.link].into_iter().enumerate()
+    {
         head[4 + 8 * place..12 + 8 * place].copy_from_slice(&id.to_be_bytes());
     }
     head[44..].copy_from_slice(&minutes.to_be_bytes());
     head
 }
 
-fn sign(ring: &Keyring, kind: Purpose, link: &Link, destination: &[u8], expires: Option<Micros>, now: Micros) -> String {
+fn sign(
+    ring: &Keyring,
+    kind: Purpose,
+    link: &Link,
+    destination: &[u8],
+    expires: Option<Micros>,
+    now: Micros,
+) -> String {
     let (key, state) = ring.signer(kind, now);
     let head = head(kind, key, link, expires);
     let tag = mac_of(state, &[&head, destination]);
@@ -107,12 +115,24 @@ pub fn sign_open(ring: &Keyring, link: &Link, expires: Option<Micros>, now: Micr
 }
 
 /// A token for `GET /c/{token}`, leading to `destination`.
-pub fn sign_click(ring: &Keyring, link: &Link, destination: &Destination, expires: Option<Micros>, now: Micros) -> String {
+pub fn sign_click(
+    ring: &Keyring,
+    link: &Link,
+    destination: &Destination,
+    expires: Option<Micros>,
+    now: Micros,
+) -> String {
     sign(ring, Purpose::ClickLink, link, destination.as_str().as_bytes(), expires, now)
 }
 
 /// Checks the tag in constant time; the work depends on the token's length alone, not on where it is wrong.
-fn verify<'b>(ring: &Keyring, kind: Purpose, token: &[u8], buffer: &'b mut [u8], now: Micros) -> Result<(Link, &'b [u8]), InvalidLink> {
+fn verify<'b>(
+    ring: &Keyring,
+    kind: Purpose,
+    token: &[u8],
+    buffer: &'b mut [u8],
+    now: Micros,
+) -> Result<(Link, &'b [u8]), InvalidLink> {
     let length = URL_SAFE_NO_PAD.decode_slice(token, buffer).map_err(|_| InvalidLink)?;
     let bytes = &buffer[..length];
     if length < HEAD + TAG || bytes[0] != VERSION || bytes[1] != kind as u8 {
@@ -165,8 +185,9 @@ mod tests {
     const NOW: Micros = Micros(1_780_000_000_000_000);
 
     fn links() -> impl Strategy<Value = Link> {
-        (any::<i64>(), any::<i64>(), any::<i64>(), any::<i64>(), any::<i64>())
-            .prop_map(|(principal, campaign, message, recipient, link)| Link { principal, campaign, message, recipient, link })
+        (any::<i64>(), any::<i64>(), any::<i64>(), any::<i64>(), any::<i64>()).prop_map(
+            |(principal, campaign, message, recipient, link)| Link { principal, campaign, message, recipient, link },
+        )
     }
 
     fn shop() -> Destination {
@@ -233,10 +254,25 @@ mod tests {
 
     #[test]
     fn destinations_that_are_no_web_addresses_are_refused() {
-        for url in ["", "//shop.example", "javascript:alert(1)", "https://", "https:///x", "http://u:p@shop.example/", "https://a b", "https://shop.example/\r\nx: y", "https://shop.example/ä", "http://:80/", "data:text/html,x"] {
+        for url in [
+            "",
+            "//shop.example",
+            "javascript:alert(1)",
+            "https://",
+            "https:///x",
+            "http://u:p@shop.example/",
+            "https://a b",
+            "https://shop.example/\r\nx: y",
+            "https://shop.example/ä",
+            "http://:80/",
+            "data:text/html,x",
+        ] {
             assert!(Destination::parse(url).is_err(), "{url}");
         }
-        assert_eq!(Destination::parse(&format!("https://a/{}", "x".repeat(MOST_DESTINATION))), Err(BadDestination::TooLong));
+        assert_eq!(
+            Destination::parse(&format!("https://a/{}", "x".repeat(MOST_DESTINATION))),
+            Err(BadDestination::TooLong)
+        );
         assert!(Destination::parse("HTTPS://shop.example:8443?a=b").is_ok());
     }
 }

@@ -20,7 +20,8 @@ pub enum Permission {
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Permission; 4] = [Permission::EventsWrite, Permission::EventsRead, Permission::ReportsRead, Permission::MetricsRead];
+    pub const ALL: [Permission; 4] =
+        [Permission::EventsWrite, Permission::EventsRead, Permission::ReportsRead, Permission::MetricsRead];
 
     /// Its word: the scope of an API token.
     pub const fn word(self) -> &'static str {

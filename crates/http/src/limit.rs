@@ -139,7 +139,11 @@ mod tests {
         assert_eq!(admitted(&limiter, "192.0.2.1", NOW.plus(SECOND / 2), 3000), 500);
         assert_eq!(admitted(&limiter, "192.0.2.2", NOW, 3000), 1000, "sources do not share");
         assert_eq!(admitted(&limiter, "66.102.1.1", NOW, 3000), 3000, "mail proxies are exempt");
-        assert_eq!(admitted(&limiter, "2001:db8::1", NOW, 600) + admitted(&limiter, "2001:db8::2", NOW, 600), 1000, "one /64 is one source");
+        assert_eq!(
+            admitted(&limiter, "2001:db8::1", NOW, 600) + admitted(&limiter, "2001:db8::2", NOW, 600),
+            1000,
+            "one /64 is one source"
+        );
         assert_eq!(admitted(&Limiter::new(None, vec![]), "192.0.2.1", NOW, 3000), 3000);
     }
 

@@ -36,7 +36,8 @@ impl Refusal {
 
     /// Something that may work again soon.
     pub fn unavailable(detail: impl Into<String>, retry_after_s: u32) -> Self {
-        let mut refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available at the moment", detail);
+        let mut refusal =
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available at the moment", detail);
         refusal.0.retry_after = Some(retry_after_s);
         refusal
     }
@@ -49,7 +50,12 @@ impl From<StoreError> for Refusal {
             return Self::unavailable("The database is not available.", 5);
         }
         tracing::error!(%error, "a request failed");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here", "It was logged; please try again later.")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Something went wrong here",
+            "It was logged; please try again later.",
+        )
     }
 }
 

@@ -83,7 +83,12 @@ async fn pass(State(shell): State<Shell>, mut request: Request, next: Next) -> R
     let mut response = if is_hit || shell.limiter.admit(Door::Api, client, now) {
         next.run(request).await
     } else {
-        let mut refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many requests", "Slow down and try again.");
+        let mut refusal = Refusal::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-requests",
+            "Too many requests",
+            "Slow down and try again.",
+        );
         refusal.0.retry_after = Some(1);
         refusal.into_response()
     };
@@ -115,7 +120,11 @@ pub async fn serve(stream: TcpStream, peer: SocketAddr, head: Vec<u8>, router: R
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // A head that is not whole within this is a slow attack, not a client.
     builder.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(10)).max_buf_size(64 * 1024);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(128).keep_alive_interval(Some(Duration::from_secs(30)));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(128)
+        .keep_alive_interval(Some(Duration::from_secs(30)));
     let connection = graceful.watch(builder.serve_connection_with_upgrades(io, service).into_owned());
     tokio::spawn(async move {
         if let Err(error) = connection.await {
@@ -131,7 +140,11 @@ struct Rewound {
 }
 
 impl AsyncRead for Rewound {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.head.is_empty() {
             return Pin::new(&mut self.stream).poll_read(context, buffer);
         }
@@ -154,7 +167,11 @@ impl AsyncWrite for Rewound {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write_vectored(context, parts)
     }
 

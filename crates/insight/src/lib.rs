@@ -2,4 +2,5 @@
 //! It never changes what was recorded: everything here can be rebuilt from the events.
 
 pub mod names;
+pub mod projector;
 pub mod schema;

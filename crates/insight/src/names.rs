@@ -12,7 +12,9 @@ pub enum Space {
     Contact,
     Message,
     /// A destination within the campaign with this id.
-    Link { campaign: i64 },
+    Link {
+        campaign: i64,
+    },
 }
 
 /// A name within its principal.
@@ -23,9 +25,15 @@ pub struct Name {
     pub key: String,
 }
 
-const PLAIN: &[(&str, Type)] = &[("id", Type::Int), ("principal_id", Type::Int), ("key", Type::Text), ("created_at", Type::Int)];
-const OF_CAMPAIGN: &[(&str, Type)] =
-    &[("id", Type::Int), ("principal_id", Type::Int), ("key", Type::Text), ("created_at", Type::Int), ("campaign_id", Type::Int)];
+const PLAIN: &[(&str, Type)] =
+    &[("id", Type::Int), ("principal_id", Type::Int), ("key", Type::Text), ("created_at", Type::Int)];
+const OF_CAMPAIGN: &[(&str, Type)] = &[
+    ("id", Type::Int),
+    ("principal_id", Type::Int),
+    ("key", Type::Text),
+    ("created_at", Type::Int),
+    ("campaign_id", Type::Int),
+];
 
 impl Space {
     fn table(self) -> &'static str {
@@ -46,7 +54,12 @@ impl Space {
 }
 
 /// The ids of `names`, made where there are none yet. One round of statements per table, however many names there are.
-pub fn resolve(conn: &mut Conn<'_>, names: &[Name], ids: &IdMaker, now: Micros) -> Result<FxHashMap<Name, i64>, StoreError> {
+pub fn resolve(
+    conn: &mut Conn<'_>,
+    names: &[Name],
+    ids: &IdMaker,
+    now: Micros,
+) -> Result<FxHashMap<Name, i64>, StoreError> {
     let mut found = FxHashMap::default();
     for table in ["campaign", "contact", "message", "link"] {
         let of_table: Vec<&Name> = names.iter().filter(|name| name.space.table() == table).collect();
@@ -75,7 +88,12 @@ fn keys<'n>(names: &[&'n Name], of_link: bool) -> Vec<Column<'n>> {
     keys
 }
 
-fn find(conn: &mut Conn<'_>, table: &'static str, names: &[&Name], found: &mut FxHashMap<Name, i64>) -> Result<(), StoreError> {
+fn find(
+    conn: &mut Conn<'_>,
+    table: &'static str,
+    names: &[&Name],
+    found: &mut FxHashMap<Name, i64>,
+) -> Result<(), StoreError> {
     let of_link = table == "link";
     let (column, condition) = if of_link { ("t.campaign_id", " AND t.campaign_id = k.k2") } else { ("0", "") };
     let sql = format!(
@@ -94,7 +112,13 @@ fn find(conn: &mut Conn<'_>, table: &'static str, names: &[&Name], found: &mut F
     })
 }
 
-fn add(conn: &mut Conn<'_>, table: &'static str, names: &[&Name], ids: &IdMaker, now: Micros) -> Result<(), StoreError> {
+fn add(
+    conn: &mut Conn<'_>,
+    table: &'static str,
+    names: &[&Name],
+    ids: &IdMaker,
+    now: Micros,
+) -> Result<(), StoreError> {
     let mut columns = vec![
         Column::Ints(names.iter().map(|_| ids.next_at(now)).collect()),
         Column::Ints(names.iter().map(|name| name.principal).collect()),
@@ -105,6 +129,11 @@ fn add(conn: &mut Conn<'_>, table: &'static str, names: &[&Name], ids: &IdMaker,
     if of_link {
         columns.push(Column::Ints(names.iter().map(|name| name.space.campaign()).collect()));
     }
-    let insert = Insert { table, columns: if of_link { OF_CAMPAIGN } else { PLAIN }, conflict: "ON CONFLICT DO NOTHING", returning: "" };
+    let insert = Insert {
+        table,
+        columns: if of_link { OF_CAMPAIGN } else { PLAIN },
+        conflict: "ON CONFLICT DO NOTHING",
+        returning: "",
+    };
     conn.insert(&insert, &columns, &mut |_| Ok(())).map(|_| ())
 }

@@ -22,7 +22,7 @@ CREATE TABLE event (
     class BIGINT NOT NULL, score BIGINT NOT NULL, reasons BIGINT NOT NULL, rule_version BIGINT NOT NULL);
 CREATE UNIQUE INDEX event_id ON event (principal_id, id);
 CREATE INDEX event_recipient ON event (principal_id, recipient_id, occurred_at) WHERE recipient_id <> 0;
-CREATE INDEX event_message ON event (principal_id, message_id, occurred_at) WHERE recipient_id = 0 AND message_id <> 0;
+CREATE INDEX event_message ON event (principal_id, message_id, occurred_at) WHERE message_id <> 0;
 CREATE INDEX event_campaign ON event (principal_id, campaign_id, seq);
 
 CREATE TABLE message_state (principal_id BIGINT NOT NULL, message_id BIGINT NOT NULL, sent_at BIGINT, delivered_at BIGINT,

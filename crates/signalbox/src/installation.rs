@@ -78,7 +78,9 @@ impl Installation {
     pub fn renew_lease(&self) {
         match self.lease.renew(&self.store, self.clock.now()) {
             Ok(true) => (),
-            Ok(false) => tracing::error!(node = self.lease.node, "another process holds this process's node number: restart it"),
+            Ok(false) => {
+                tracing::error!(node = self.lease.node, "another process holds this process's node number: restart it")
+            }
             Err(error) => tracing::warn!(%error, "the node lease could not be renewed; it is tried again"),
         }
     }

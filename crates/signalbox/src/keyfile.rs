@@ -20,13 +20,16 @@ pub fn load_or_create(data: &Path, now: Micros) -> anyhow::Result<Keyring> {
     let path = path(data);
     match load(data) {
         Err(error) if is_missing(&error) => {
-            fs::create_dir_all(path.parent().expect("the path has a folder")).with_context(|| path.display().to_string())?;
+            fs::create_dir_all(path.parent().expect("the path has a folder"))
+                .with_context(|| path.display().to_string())?;
             let temporary = write_beside(&path, &Keyring::create(now)?.to_json())?;
             // Unlike a rename, a link never replaces a ring that another process made in the meantime.
             let linked = fs::hard_link(&temporary, &path);
             fs::remove_file(&temporary)?;
             match linked {
-                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error).context(path.display().to_string()),
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                    return Err(error).context(path.display().to_string());
+                }
                 _ => sync_folder(&path)?,
             }
             load(data)
@@ -60,7 +63,13 @@ fn is_missing(error: &anyhow::Error) -> bool {
 
 fn write_beside(path: &Path, text: &str) -> anyhow::Result<PathBuf> {
     let temporary = path.with_extension(format!("new-{}", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary).with_context(|| temporary.display().to_string())?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)
+        .with_context(|| temporary.display().to_string())?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     Ok(temporary)

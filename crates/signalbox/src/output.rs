@@ -30,7 +30,9 @@ pub fn line(text: &str) -> anyhow::Result<()> {
 
 /// Columns under their headings, as wide as they need to be.
 pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).chain([headings[column].len()]).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().map(|row| row[column].chars().count()).chain([headings[column].len()]).max().unwrap_or(0)
+    };
     let widths: Vec<_> = (0..headings.len()).map(width).collect();
     let render = |cells: Vec<&str>| {
         let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));

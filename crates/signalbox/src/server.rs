@@ -10,6 +10,7 @@ use prometheus::Registry;
 use signalbox_core::address::TrustedProxies;
 use signalbox_http::limit::{Limiter, Rates};
 use signalbox_http::shell::{self, Shell};
+use signalbox_insight::projector::{Projector, ProjectorMetrics, ProjectorThread, RunningSettings};
 use signalbox_tracking::counters::Counters;
 use signalbox_tracking::front::{Front, FrontSettings, HandOver};
 use signalbox_tracking::hit::{Gate, Keys};
@@ -42,6 +43,7 @@ pub struct Server {
     address: SocketAddr,
     front: Front,
     intake: IntakeThread,
+    projector: Option<ProjectorThread>,
     runtime: tokio::runtime::Runtime,
     /// Where the front sends connections that ask for something else than a hit; dropping it ends the shell's task.
     shell: ShellTask,
@@ -70,10 +72,14 @@ impl Server {
             proxies: Arc::new(TrustedProxies::new(settings.server.trusted_proxies.clone())),
             limiter,
         };
-        let bounds = Bounds { events: settings.intake.queue_events, bytes: usize::try_from(settings.intake.queue_bytes.0)? };
+        let bounds =
+            Bounds { events: settings.intake.queue_events, bytes: usize::try_from(settings.intake.queue_bytes.0)? };
         let intake = Intake::new(bounds, Arc::clone(&counters));
         let writer = installation.store.log().writer()?;
-        let intake_thread = IntakeThread::start(&intake, writer, env!("CARGO_PKG_VERSION"), faults, || ())?;
+        let projector = start_projector(&installation, &counters, &registry)?;
+        let wake = projector.as_ref().map(ProjectorThread::waker);
+        let after_commit = move || wake.iter().for_each(|wake| wake());
+        let intake_thread = IntakeThread::start(&intake, writer, env!("CARGO_PKG_VERSION"), faults, after_commit)?;
         installation.store.spawn_checkpointer()?;
 
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -94,8 +100,18 @@ impl Server {
             connections: settings.intake.connections,
             patience: settings.intake.patience.0,
         };
-        let front = Front::start(&listener, front_settings, &gate, &intake, &counters, move |connection| drop(sender.send(connection)))?;
-        Ok(Self { installation, address, front, intake: intake_thread, runtime, shell: ShellTask { stop, task } })
+        let front = Front::start(&listener, front_settings, &gate, &intake, &counters, move |connection| {
+            drop(sender.send(connection))
+        })?;
+        Ok(Self {
+            installation,
+            address,
+            front,
+            intake: intake_thread,
+            projector,
+            runtime,
+            shell: ShellTask { stop, task },
+        })
     }
 
     /// Where it listens.
@@ -105,7 +121,11 @@ impl Server {
 
     /// Serves until SIGTERM or SIGINT, then stops in order.
     pub fn run_until_stopped(self) -> anyhow::Result<()> {
-        crate::output::line(&format!("signalbox {} listening on http://{}", env!("CARGO_PKG_VERSION"), self.address()))?;
+        crate::output::line(&format!(
+            "signalbox {} listening on http://{}",
+            env!("CARGO_PKG_VERSION"),
+            self.address()
+        ))?;
         self.runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate())?;
             let mut interrupt = signal(SignalKind::interrupt())?;
@@ -126,14 +146,35 @@ impl Server {
         let _ = self.shell.stop.send(());
         let _ = self.runtime.block_on(self.shell.task);
         self.intake.finish();
+        drop(self.projector);
         self.runtime.shutdown_timeout(Duration::from_secs(1));
         drop(self.installation);
         tracing::info!(duration_ms = started.elapsed().as_millis() as u64, "stopped");
     }
 }
 
+fn start_projector(
+    installation: &Installation,
+    counters: &Arc<Counters>,
+    registry: &Registry,
+) -> anyhow::Result<Option<ProjectorThread>> {
+    let settings = &installation.settings.projector;
+    if !settings.enabled {
+        return Ok(None);
+    }
+    let projector =
+        Projector::new(&installation.store, Arc::clone(&installation.ids), Arc::clone(&installation.clock))?;
+    let recorded = counters.recorded.clone();
+    let running = RunningSettings { yield_above: settings.yield_above, recorded: Box::new(move || recorded.get()) };
+    Ok(Some(ProjectorThread::start(projector, running, ProjectorMetrics::new(registry)?)?))
+}
+
 /// Serves what the front hands over, until told to stop; then lets requests in flight finish.
-async fn run_shell(mut connections: mpsc::UnboundedReceiver<HandOver>, mut stopped: tokio::sync::oneshot::Receiver<()>, router: axum::Router) {
+async fn run_shell(
+    mut connections: mpsc::UnboundedReceiver<HandOver>,
+    mut stopped: tokio::sync::oneshot::Receiver<()>,
+    router: axum::Router,
+) {
     let graceful = GracefulShutdown::new();
     loop {
         let HandOver { stream, peer, head } = tokio::select! {
@@ -169,7 +210,10 @@ async fn housekeeping(installation: std::sync::Weak<Installation>, keys: Keys) {
                     keys.replace(ring);
                     tracing::info!("the key file changed and was taken over");
                 }
-                Err(error) => tracing::error!(error = format!("{error:#}"), "the key file changed and is not readable; the old keys go on"),
+                Err(error) => tracing::error!(
+                    error = format!("{error:#}"),
+                    "the key file changed and is not readable; the old keys go on"
+                ),
             }
             seen = now_seen;
         }

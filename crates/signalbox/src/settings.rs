@@ -134,16 +134,21 @@ impl Settings {
         let data = overrides.data.clone().or_else(|| variable(environment, "SIGNALBOX_DATA").map(PathBuf::from));
         let file = match &overrides.config {
             Some(path) => Some(path.clone()),
-            None => ["signalbox.toml".into(), data.clone().unwrap_or_else(|| "signalbox-data".into()).join("signalbox.toml")]
-                .into_iter()
-                .find(|path| path.is_file()),
+            None => [
+                "signalbox.toml".into(),
+                data.clone().unwrap_or_else(|| "signalbox-data".into()).join("signalbox.toml"),
+            ]
+            .into_iter()
+            .find(|path| path.is_file()),
         };
         if let Some(path) = &file {
-            let text = std::fs::read_to_string(path).map_err(|error| BadSetting(format!("{}: {error}", path.display())))?;
+            let text =
+                std::fs::read_to_string(path).map_err(|error| BadSetting(format!("{}: {error}", path.display())))?;
             merge_file(&mut table, &default, path, &text)?;
         }
         merge_environment(&mut table, &default, environment)?;
-        let mut settings: Settings = table.try_into().map_err(|error: toml::de::Error| BadSetting(error.message().to_owned()))?;
+        let mut settings: Settings =
+            table.try_into().map_err(|error: toml::de::Error| BadSetting(error.message().to_owned()))?;
         if let Some(data) = data {
             settings.server.data = data;
         }
@@ -171,12 +176,19 @@ impl Settings {
         }
         for path in [&self.server.metrics_path, &self.server.health_path] {
             if !path.starts_with('/') || path.contains(['{', '}', '?', '#', ' ']) {
-                return Err(BadSetting(format!("{path:?} is not a path; it starts with / and has no ?, #, space or braces")));
+                return Err(BadSetting(format!(
+                    "{path:?} is not a path; it starts with / and has no ?, #, space or braces"
+                )));
             }
         }
         let taken = |path: &str| ["/o/", "/c/", "/api/"].iter().any(|prefix| path.starts_with(prefix)) || path == "/";
-        if taken(&self.server.metrics_path) || taken(&self.server.health_path) || self.server.metrics_path == self.server.health_path {
-            return wrong("server.metrics_path and server.health_path must differ and not lie on a path that is in use");
+        if taken(&self.server.metrics_path)
+            || taken(&self.server.health_path)
+            || self.server.metrics_path == self.server.health_path
+        {
+            return wrong(
+                "server.metrics_path and server.health_path must differ and not lie on a path that is in use",
+            );
         }
         Ok(())
     }
@@ -207,7 +219,11 @@ fn merge_file(table: &mut toml::Table, default: &toml::Table, path: &Path, text:
                 let hint = did_you_mean(key, known.keys());
                 return Err(BadSetting(format!("{}: unknown key {key:?} in [{section}]{hint}", place(key))));
             }
-            table.get_mut(section).and_then(toml::Value::as_table_mut).expect("a known section").insert(key.clone(), value.clone());
+            table
+                .get_mut(section)
+                .and_then(toml::Value::as_table_mut)
+                .expect("a known section")
+                .insert(key.clone(), value.clone());
             if let Err(error) = table.clone().try_into::<Settings>() {
                 return Err(BadSetting(format!("{}: {section}.{key}: {}", place(key), error.message())));
             }
@@ -239,7 +255,11 @@ fn find_line(text: &str, section: &str, key: &str) -> usize {
     1
 }
 
-fn merge_environment(table: &mut toml::Table, default: &toml::Table, environment: &[(String, String)]) -> Result<(), BadSetting> {
+fn merge_environment(
+    table: &mut toml::Table,
+    default: &toml::Table,
+    environment: &[(String, String)],
+) -> Result<(), BadSetting> {
     for (name, value) in environment {
         if value.is_empty() {
             continue;
@@ -256,7 +276,8 @@ fn merge_environment(table: &mut toml::Table, default: &toml::Table, environment
         let rest = if rest == "listen" { "server_listen" } else { &rest };
         let (section, key) = rest.split_once('_').unwrap_or((rest, ""));
         if !default.contains_key(section) {
-            let known: Vec<_> = default.keys().map(|section| format!("{PREFIX}{}_…", section.to_ascii_uppercase())).collect();
+            let known: Vec<_> =
+                default.keys().map(|section| format!("{PREFIX}{}_…", section.to_ascii_uppercase())).collect();
             return Err(BadSetting(format!("unknown variable {name}; settings are {}", known.join(", "))));
         }
         set(table, default, section, key, name, value)?;
@@ -264,11 +285,22 @@ fn merge_environment(table: &mut toml::Table, default: &toml::Table, environment
     Ok(())
 }
 
-fn set(table: &mut toml::Table, default: &toml::Table, section: &str, key: &str, name: &str, value: &str) -> Result<(), BadSetting> {
+fn set(
+    table: &mut toml::Table,
+    default: &toml::Table,
+    section: &str,
+    key: &str,
+    name: &str,
+    value: &str,
+) -> Result<(), BadSetting> {
     let known = default[section].as_table().expect("sections are tables");
     let Some(sample) = known.get(key) else {
-        let candidates: Vec<_> = known.keys().map(|key| format!("{PREFIX}{}_{}", section.to_ascii_uppercase(), key.to_ascii_uppercase())).collect();
-        let hint = nearest(name, candidates.iter().map(String::as_str)).map_or(String::new(), |near| format!("; did you mean {near}?"));
+        let candidates: Vec<_> = known
+            .keys()
+            .map(|key| format!("{PREFIX}{}_{}", section.to_ascii_uppercase(), key.to_ascii_uppercase()))
+            .collect();
+        let hint = nearest(name, candidates.iter().map(String::as_str))
+            .map_or(String::new(), |near| format!("; did you mean {near}?"));
         return Err(BadSetting(format!("unknown variable {name}{hint}")));
     };
     let value = match sample {
@@ -294,9 +326,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("signalbox.toml");
         std::fs::write(&path, file).unwrap();
-        let environment: Vec<_> = environment.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let environment: Vec<_> =
+            environment.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let overrides = Overrides { config: Some(path), ..Overrides::default() };
-        Settings::load(&overrides, &environment).map_err(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""))
+        Settings::load(&overrides, &environment)
+            .map_err(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""))
     }
 
     #[test]
@@ -308,7 +342,16 @@ mod tests {
 
     #[test]
     fn sources_override_each_other_in_order() {
-        let settings = load("[server]\nlisten = \"127.0.0.1:1\"\n[logs]\nlevel = \"warn\"", &[("SIGNALBOX_LISTEN", "127.0.0.1:2"), ("LOG_LEVEL", "debug"), ("SIGNALBOX_INTAKE_PATIENCE", "3s"), ("SIGNALBOX_SERVER_TRUSTED_PROXIES", "10.0.0.0/8, ::1/128")]).unwrap();
+        let settings = load(
+            "[server]\nlisten = \"127.0.0.1:1\"\n[logs]\nlevel = \"warn\"",
+            &[
+                ("SIGNALBOX_LISTEN", "127.0.0.1:2"),
+                ("LOG_LEVEL", "debug"),
+                ("SIGNALBOX_INTAKE_PATIENCE", "3s"),
+                ("SIGNALBOX_SERVER_TRUSTED_PROXIES", "10.0.0.0/8, ::1/128"),
+            ],
+        )
+        .unwrap();
         assert_eq!(settings.server.listen.port(), 2);
         assert_eq!(settings.logs.level, "debug");
         assert_eq!(settings.intake.patience.0.as_secs(), 3);
@@ -318,7 +361,10 @@ mod tests {
     #[test]
     fn mistakes_are_told_with_their_line() {
         let said = |file: &str| load(file, &[]).unwrap_err();
-        assert_eq!(said("# x\n[server]\nlisen = \"a\""), "signalbox.toml:3: unknown key \"lisen\" in [server]; did you mean \"listen\"?");
+        assert_eq!(
+            said("# x\n[server]\nlisen = \"a\""),
+            "signalbox.toml:3: unknown key \"lisen\" in [server]; did you mean \"listen\"?"
+        );
         assert_eq!(said("[sever]\n"), "signalbox.toml:1: unknown section [sever]; did you mean \"server\"?");
         assert!(said("[intake]\n\npatience = 5").starts_with("signalbox.toml:3: intake.patience: "));
         assert!(said("[server\n").starts_with("signalbox.toml:1: "));
@@ -329,7 +375,10 @@ mod tests {
     #[test]
     fn mistakes_in_the_environment_are_told() {
         let said = |name: &str, value: &str| load("", &[(name, value)]).unwrap_err();
-        assert_eq!(said("SIGNALBOX_SERVER_LISEN", "x"), "unknown variable SIGNALBOX_SERVER_LISEN; did you mean SIGNALBOX_SERVER_LISTEN?");
+        assert_eq!(
+            said("SIGNALBOX_SERVER_LISEN", "x"),
+            "unknown variable SIGNALBOX_SERVER_LISEN; did you mean SIGNALBOX_SERVER_LISTEN?"
+        );
         assert!(said("SIGNALBOX_INTAKE_THREADS", "many").contains("SIGNALBOX_INTAKE_THREADS"));
         assert!(!format!("{:?}", load("", &[("DATABASE_URL", "postgres://u:secret@h/d")]).unwrap()).contains("secret"));
     }

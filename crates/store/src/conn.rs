@@ -24,7 +24,12 @@ impl Conn<'_> {
     }
 
     /// Calls `each` with every row of the result.
-    pub fn each(&mut self, sql: &str, params: &[Value<'_>], each: &mut dyn FnMut(&Row<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    pub fn each(
+        &mut self,
+        sql: &str,
+        params: &[Value<'_>],
+        each: &mut dyn FnMut(&Row<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         match &mut self.engine {
             Engine::Sqlite(tx) => tx.each(sql, params, each),
             Engine::Postgres(tx) => tx.each(sql, params, each),
@@ -32,7 +37,12 @@ impl Conn<'_> {
     }
 
     /// All rows of the result, each turned into a `T`.
-    pub fn query<T>(&mut self, sql: &str, params: &[Value<'_>], read: impl Fn(&Row<'_>) -> Result<T, StoreError>) -> Result<Vec<T>, StoreError> {
+    pub fn query<T>(
+        &mut self,
+        sql: &str,
+        params: &[Value<'_>],
+        read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
         let mut rows = Vec::new();
         self.each(sql, params, &mut |row| {
             rows.push(read(row)?);
@@ -42,12 +52,22 @@ impl Conn<'_> {
     }
 
     /// The first row of the result, if there is one.
-    pub fn first<T>(&mut self, sql: &str, params: &[Value<'_>], read: impl Fn(&Row<'_>) -> Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    pub fn first<T>(
+        &mut self,
+        sql: &str,
+        params: &[Value<'_>],
+        read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
         Ok(self.query(sql, params, read)?.into_iter().next())
     }
 
     /// As [`Conn::each`], for results that are too large to hold: rows come as the engine gives them.
-    pub fn stream(&mut self, sql: &str, params: &[Value<'_>], each: &mut dyn FnMut(&Row<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    pub fn stream(
+        &mut self,
+        sql: &str,
+        params: &[Value<'_>],
+        each: &mut dyn FnMut(&Row<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         match &mut self.engine {
             Engine::Sqlite(tx) => tx.each(sql, params, each),
             Engine::Postgres(tx) => tx.stream(sql, params, each),

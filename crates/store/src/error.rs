@@ -23,7 +23,9 @@ pub enum StoreError {
     NotMigrated { found: i64, needed: i64 },
     #[error("migration {number} ({name}) was changed after it ran; this is not the program that made this database")]
     ChangedMigration { number: i64, name: String },
-    #[error("PostgreSQL user {0:?} is a superuser or may bypass row-level security, so principals would not be kept apart; connect as an ordinary user that owns the database")]
+    #[error(
+        "PostgreSQL user {0:?} is a superuser or may bypass row-level security, so principals would not be kept apart; connect as an ordinary user that owns the database"
+    )]
     Privileged(String),
     #[error("PostgreSQL cannot be reached: {0}")]
     Unreachable(String),

@@ -17,7 +17,10 @@ impl Health {
 
     pub(crate) fn poison(&self, reason: &str) {
         if self.poisoned.set(reason.to_owned()).is_ok() {
-            tracing::error!(reason, "a write could not be made durable: nothing is acknowledged any more, the process must be replaced");
+            tracing::error!(
+                reason,
+                "a write could not be made durable: nothing is acknowledged any more, the process must be replaced"
+            );
         }
     }
 }

@@ -21,7 +21,11 @@ impl NodeLease {
     /// Takes the lowest free node for `holder`, a name that no other process uses.
     pub fn take(store: &Store, holder: &str, now: Micros) -> Result<Self, StoreError> {
         let node = store.write_here(&Scope::all(), |conn| {
-            let taken = conn.query("SELECT node FROM node_lease WHERE expires_at > $1 ORDER BY node", &[now.0.into()], |row| row.int(0))?;
+            let taken = conn.query(
+                "SELECT node FROM node_lease WHERE expires_at > $1 ORDER BY node",
+                &[now.0.into()],
+                |row| row.int(0),
+            )?;
             let free = (0..i64::from(NODES)).find(|node| taken.binary_search(node).is_err());
             let node = free.ok_or_else(|| StoreError::Aborted("all 1,024 node numbers are leased".into()))?;
             conn.execute(

@@ -14,7 +14,7 @@ use crate::store::Faults;
 pub struct Log {
     place: Place,
     health: Arc<Health>,
-    /// Rows that end below this seq are projected and may go.
+    /// Rows that begin below this seq are projected and may go.
     trim_below: Arc<AtomicI64>,
 }
 
@@ -86,9 +86,9 @@ impl Log {
         Ok(LogReader { inner })
     }
 
-    /// Tells that everything up to and including `seq` is projected, so that its rows may be cleared away.
+    /// Tells that everything up to and including `seq`, the last of a chunk, is projected, so that its rows may be cleared away.
     pub fn projected(&self, seq: i64) {
-        self.trim_below.fetch_max(seq, Ordering::Relaxed);
+        self.trim_below.fetch_max(seq + 1, Ordering::Relaxed);
     }
 }
 
@@ -143,6 +143,7 @@ pub(crate) fn checked(first_seq: i64, count: i64, checksum: i64, body: Vec<u8>) 
     if i64::from(crc32fast::hash(&body)) != checksum {
         return Err(StoreError::Corrupt(format!("the checksum of intake row {first_seq} does not fit")));
     }
-    let count = u32::try_from(count).map_err(|_| StoreError::Corrupt(format!("intake row {first_seq} has a count of {count}")))?;
+    let count = u32::try_from(count)
+        .map_err(|_| StoreError::Corrupt(format!("intake row {first_seq} has a count of {count}")))?;
     Ok(LogRow { first_seq, count, body })
 }

@@ -117,7 +117,10 @@ impl Store {
         self.write_here(&Scope::all(), |conn| {
             conn.script(LEDGER)?;
             let (found, missing) = pending(conn, &all)?;
-            let pending = missing.iter().map(|migration| (migration.number, migration.name, migration.render(self.engine()))).collect();
+            let pending = missing
+                .iter()
+                .map(|migration| (migration.number, migration.name, migration.render(self.engine())))
+                .collect();
             Ok(Plan { found, pending })
         })
     }

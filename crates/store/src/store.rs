@@ -61,7 +61,8 @@ impl Store {
             let log = Log::postgres(Arc::clone(&engine), Arc::clone(&health));
             return Ok(Self { engine: StoreEngine::Postgres(engine), log, health });
         }
-        std::fs::create_dir_all(&settings.data).map_err(|error| StoreError::Io(format!("{}: {error}", settings.data.display())))?;
+        std::fs::create_dir_all(&settings.data)
+            .map_err(|error| StoreError::Io(format!("{}: {error}", settings.data.display())))?;
         let main = sqlite::Sqlite::open(settings.data.join("signalbox.db"), settings.faults, Arc::clone(&health))?;
         let log = Log::sqlite(settings.data.join("intake.db"), settings.faults, Arc::clone(&health));
         Ok(Self { engine: StoreEngine::Sqlite(Arc::new(main)), log, health })
@@ -102,30 +103,54 @@ impl Store {
     }
 
     /// Runs a read-only transaction on a blocking thread.
-    pub async fn read<T: Send + 'static>(&self, scope: Scope, run: impl FnOnce(&mut Conn<'_>) -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
+    pub async fn read<T: Send + 'static>(
+        &self,
+        scope: Scope,
+        run: impl FnOnce(&mut Conn<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let store = self.clone();
-        tokio::task::spawn_blocking(move || store.read_here(&scope, run)).await.map_err(|error| StoreError::Aborted(error.to_string()))?
+        tokio::task::spawn_blocking(move || store.read_here(&scope, run))
+            .await
+            .map_err(|error| StoreError::Aborted(error.to_string()))?
     }
 
     /// Runs a transaction on a blocking thread; it is committed, and on disk, when `Ok` comes back.
-    pub async fn write<T: Send + 'static>(&self, scope: Scope, run: impl FnOnce(&mut Conn<'_>) -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
+    pub async fn write<T: Send + 'static>(
+        &self,
+        scope: Scope,
+        run: impl FnOnce(&mut Conn<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let store = self.clone();
-        tokio::task::spawn_blocking(move || store.write_here(&scope, run)).await.map_err(|error| StoreError::Aborted(error.to_string()))?
+        tokio::task::spawn_blocking(move || store.write_here(&scope, run))
+            .await
+            .map_err(|error| StoreError::Aborted(error.to_string()))?
     }
 
     /// As [`Store::read`], on this thread, which must not be an asynchronous one.
-    pub fn read_here<T>(&self, scope: &Scope, run: impl FnOnce(&mut Conn<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub fn read_here<T>(
+        &self,
+        scope: &Scope,
+        run: impl FnOnce(&mut Conn<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         match &self.engine {
             StoreEngine::Sqlite(engine) => engine.read(|tx| run(&mut Conn { scope, engine: Engine::Sqlite(tx) })),
-            StoreEngine::Postgres(engine) => engine.run(false, &scope.list(), |tx| run(&mut Conn { scope, engine: Engine::Postgres(tx) })),
+            StoreEngine::Postgres(engine) => {
+                engine.run(false, &scope.list(), |tx| run(&mut Conn { scope, engine: Engine::Postgres(tx) }))
+            }
         }
     }
 
     /// As [`Store::write`], on this thread, which must not be an asynchronous one.
-    pub fn write_here<T>(&self, scope: &Scope, run: impl FnOnce(&mut Conn<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub fn write_here<T>(
+        &self,
+        scope: &Scope,
+        run: impl FnOnce(&mut Conn<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         match &self.engine {
             StoreEngine::Sqlite(engine) => engine.write(|tx| run(&mut Conn { scope, engine: Engine::Sqlite(tx) })),
-            StoreEngine::Postgres(engine) => engine.run(true, &scope.list(), |tx| run(&mut Conn { scope, engine: Engine::Postgres(tx) })),
+            StoreEngine::Postgres(engine) => {
+                engine.run(true, &scope.list(), |tx| run(&mut Conn { scope, engine: Engine::Postgres(tx) }))
+            }
         }
     }
 
@@ -146,7 +171,10 @@ impl Store {
                 std::thread::sleep(Duration::from_millis(500));
             }
         };
-        std::thread::Builder::new().name("checkpoint".into()).spawn(work).map_err(|error| StoreError::Io(error.to_string()))?;
+        std::thread::Builder::new()
+            .name("checkpoint".into())
+            .spawn(work)
+            .map_err(|error| StoreError::Io(error.to_string()))?;
         Ok(())
     }
 }

@@ -82,9 +82,11 @@ impl Row<'_> {
     /// A byte column of exactly sixteen bytes, or null.
     pub fn opt_address(&self, column: usize) -> Result<Option<[u8; 16]>, StoreError> {
         let bytes: Option<&[u8]> = match self {
-            Row::Sqlite(row) => {
-                row.get_ref(column).ok().and_then(|value| value.as_blob_or_null().ok()).ok_or(StoreError::Shape { column })?
-            }
+            Row::Sqlite(row) => row
+                .get_ref(column)
+                .ok()
+                .and_then(|value| value.as_blob_or_null().ok())
+                .ok_or(StoreError::Shape { column })?,
             Row::Postgres(row) => row.try_get(column).map_err(|_| StoreError::Shape { column })?,
         };
         bytes.map(|bytes| bytes.try_into().map_err(|_| StoreError::Shape { column })).transpose()

@@ -19,7 +19,8 @@ pub struct Counters {
     pub connections: IntGauge,
 }
 
-const ANSWER_BUCKETS: [f64; 14] = [0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
+const ANSWER_BUCKETS: [f64; 14] =
+    [0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
 
 impl Counters {
     /// Counters that `registry` shows.
@@ -35,12 +36,17 @@ impl Counters {
             unrecorded_store: unrecorded.with_label_values(&["store"]),
             unrecorded,
             invalid: IntCounter::new("signalbox_intake_invalid_links_total", "Hits on links that are not valid.")?,
-            rejected_items: IntCounter::new("signalbox_intake_rejected_items_total", "Items of API batches that were refused.")?,
+            rejected_items: IntCounter::new(
+                "signalbox_intake_rejected_items_total",
+                "Items of API batches that were refused.",
+            )?,
             answer_seconds: Histogram::with_opts(
-                HistogramOpts::new("signalbox_intake_answer_seconds", "From reading a hit to answering it.").buckets(ANSWER_BUCKETS.to_vec()),
+                HistogramOpts::new("signalbox_intake_answer_seconds", "From reading a hit to answering it.")
+                    .buckets(ANSWER_BUCKETS.to_vec()),
             )?,
             commit_seconds: Histogram::with_opts(
-                HistogramOpts::new("signalbox_intake_commit_seconds", "One durable append to the intake log.").buckets(ANSWER_BUCKETS.to_vec()),
+                HistogramOpts::new("signalbox_intake_commit_seconds", "One durable append to the intake log.")
+                    .buckets(ANSWER_BUCKETS.to_vec()),
             )?,
             connections: IntGauge::new("signalbox_intake_connections", "Open connections of the hit listener.")?,
         };

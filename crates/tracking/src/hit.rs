@@ -69,7 +69,10 @@ pub enum Path<'r> {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Packed; the answer waits for the commit.
-    Record { event: i64, target: Target },
+    Record {
+        event: i64,
+        target: Target,
+    },
     /// Answered as if recorded, but over the limit of its source.
     Limited(Target),
     Invalid,
@@ -98,10 +101,11 @@ impl Gate {
     pub fn judge(&self, ring: &Keyring, request: &Request<'_>, now: Micros, packed: &mut Packed) -> Verdict {
         let source = source_key(request.client);
         let checked = match request.path {
-            Path::Open(token) => verify_open(ring, token.as_bytes(), now).map(|link| (link, Kind::Opened, Target::Pixel)),
-            Path::Click(token) => {
-                verify_click(ring, token.as_bytes(), now).map(|(link, destination)| (link, Kind::Clicked, Target::Redirect(destination)))
+            Path::Open(token) => {
+                verify_open(ring, token.as_bytes(), now).map(|link| (link, Kind::Opened, Target::Pixel))
             }
+            Path::Click(token) => verify_click(ring, token.as_bytes(), now)
+                .map(|(link, destination)| (link, Kind::Clicked, Target::Redirect(destination))),
         };
         let Ok((link, kind, target)) = checked else {
             self.limiter.blame(source, now);
@@ -190,7 +194,12 @@ mod tests {
     #[test]
     fn headers_leave_hints() {
         let mut headers = Headers::default();
-        for (name, value) in [("User-Agent", "Mozilla/5.0"), ("Sec-Purpose", "prefetch;prerender"), ("Referer", "https://mail.google.com/mail/u/0/"), ("Accept", "*/*")] {
+        for (name, value) in [
+            ("User-Agent", "Mozilla/5.0"),
+            ("Sec-Purpose", "prefetch;prerender"),
+            ("Referer", "https://mail.google.com/mail/u/0/"),
+            ("Accept", "*/*"),
+        ] {
             headers.note(name, value.as_bytes());
         }
         assert_eq!(headers.user_agent, "Mozilla/5.0");

@@ -17,8 +17,9 @@ mod setup;
 mod stages;
 mod workspace;
 
+/// Check, test, measure and load Signalbox
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", about, arg_required_else_help = true)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

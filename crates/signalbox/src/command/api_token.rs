@@ -54,7 +54,8 @@ impl ApiToken {
                 let open = common.open()?;
                 let reach = reach(&open, &principal)?;
                 let now = open.clock.now();
-                let expires_at = expires.map(|period| now.plus(i64::try_from(period.0.as_micros()).unwrap_or(i64::MAX)));
+                let expires_at =
+                    expires.map(|period| now.plus(i64::try_from(period.0.as_micros()).unwrap_or(i64::MAX)));
                 let (id, token) = tokens::create(&open.store, &name, &scope, &reach, expires_at, &open.ids, now)?;
                 print(common.output, &json!({"id": id, "name": name, "scopes": scope, "token": *token}), |_| {
                     format!("{id}  {name}: keep this token, it is not shown again\n{}", *token)
@@ -93,7 +94,13 @@ fn reach(open: &Installation, names: &[String]) -> anyhow::Result<Reach> {
     let mut ids = Vec::new();
     for name in names {
         let found = open.store.read_here(&Scope::all(), |conn| principals::find(conn, name))?;
-        ids.push(found.with_context(|| format!("there is no principal called {name:?}; `signalbox principal create` makes one"))?.0);
+        ids.push(
+            found
+                .with_context(|| {
+                    format!("there is no principal called {name:?}; `signalbox principal create` makes one")
+                })?
+                .0,
+        );
     }
     Ok(Reach::Principals(ids))
 }

@@ -36,20 +36,29 @@ impl Key {
         match change {
             None => {
                 return print(common.output, &ring.list(now), |keys| {
-                    let until = |key: &signalbox_crypto::keyring::KeyInfo| key.verify_until.map_or("-".into(), |at| at.to_string());
-                    let rows: Vec<_> = keys.iter().map(|key| vec![key.id.to_string(), key.state.into(), key.sign_from.to_string(), until(key)]).collect();
+                    let until = |key: &signalbox_crypto::keyring::KeyInfo| {
+                        key.verify_until.map_or("-".into(), |at| at.to_string())
+                    };
+                    let rows: Vec<_> = keys
+                        .iter()
+                        .map(|key| vec![key.id.to_string(), key.state.into(), key.sign_from.to_string(), until(key)])
+                        .collect();
                     table(&["KEY", "STATE", "SIGNS FROM", "VERIFIES UNTIL"], &rows)
                 });
             }
             Some(None) => {
                 let id = ring.rotate(now)?;
                 keyfile::replace(&data, &ring)?;
-                print(common.output, &json!({"key": id}), |_| format!("key {id} signs from now on; running servers take it over within seconds"))
+                print(common.output, &json!({"key": id}), |_| {
+                    format!("key {id} signs from now on; running servers take it over within seconds")
+                })
             }
             Some(Some(id)) => {
                 ring.retire(id, now)?;
                 keyfile::replace(&data, &ring)?;
-                print(common.output, &json!({"retired": id}), |_| format!("key {id} is retired; its links no longer work"))
+                print(common.output, &json!({"retired": id}), |_| {
+                    format!("key {id} is retired; its links no longer work")
+                })
             }
         }
     }

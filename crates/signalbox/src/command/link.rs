@@ -95,20 +95,26 @@ impl Mint {
         let open = self.common.open()?;
         let ring = open.keyring()?;
         let now = open.clock.now();
-        let expires = now.plus(self.expires.map_or(VERIFY_FOR, |period| i64::try_from(period.0.as_micros()).unwrap_or(i64::MAX)));
-        let (principal, campaign, link, recipient) = open.store.write_here(&Scope::all(), |conn| {
-            let Some(principal) = principals::find(conn, &self.principal)? else { return Ok(None) };
-            let principal = principal.0;
-            let mut id_of = |space: Space, key: &str| {
-                let name = Name { principal, space, key: key.to_owned() };
-                resolve(conn, std::slice::from_ref(&name), &open.ids, now).map(|found| found.get(&name).copied().unwrap_or_default())
-            };
-            let campaign = id_of(Space::Campaign, &self.campaign)?;
-            let link = destination.as_ref().map_or(Ok(0), |url| id_of(Space::Link { campaign }, url.as_str()))?;
-            let recipient = self.recipient.as_ref().map_or(Ok(0), |key| id_of(Space::Contact, key))?;
-            Ok(Some((principal, campaign, link, recipient)))
-        })?
-        .with_context(|| format!("there is no principal called {:?}; `signalbox principal create` makes one", self.principal))?;
+        let expires =
+            now.plus(self.expires.map_or(VERIFY_FOR, |period| i64::try_from(period.0.as_micros()).unwrap_or(i64::MAX)));
+        let (principal, campaign, link, recipient) = open
+            .store
+            .write_here(&Scope::all(), |conn| {
+                let Some(principal) = principals::find(conn, &self.principal)? else { return Ok(None) };
+                let principal = principal.0;
+                let mut id_of = |space: Space, key: &str| {
+                    let name = Name { principal, space, key: key.to_owned() };
+                    resolve(conn, std::slice::from_ref(&name), &open.ids, now)
+                        .map(|found| found.get(&name).copied().unwrap_or_default())
+                };
+                let campaign = id_of(Space::Campaign, &self.campaign)?;
+                let link = destination.as_ref().map_or(Ok(0), |url| id_of(Space::Link { campaign }, url.as_str()))?;
+                let recipient = self.recipient.as_ref().map_or(Ok(0), |key| id_of(Space::Contact, key))?;
+                Ok(Some((principal, campaign, link, recipient)))
+            })?
+            .with_context(|| {
+                format!("there is no principal called {:?}; `signalbox principal create` makes one", self.principal)
+            })?;
         let mint = || {
             let message = open.ids.next_at(now);
             let recipient = if recipient == 0 { open.ids.next_at(now) } else { recipient };
@@ -119,7 +125,13 @@ impl Mint {
             };
             let path = format!("{}{path}", open.settings.server.public_url.trim_end_matches('/'));
             let link = (link != 0).then_some(LinkId(link));
-            Minted { path, campaign: CampaignId(campaign), message: MessageId(message), recipient: ContactId(recipient), link }
+            Minted {
+                path,
+                campaign: CampaignId(campaign),
+                message: MessageId(message),
+                recipient: ContactId(recipient),
+                link,
+            }
         };
         let mut text = String::new();
         for _ in 0..self.count {

@@ -23,9 +23,14 @@ impl Migrate {
         let store = open_store(&self.common.settings(None, false)?, Faults::default())?;
         if self.plan {
             let plan = store.migration_plan(&MIGRATIONS)?;
-            let pending: Vec<_> = plan.pending.iter().map(|(number, name, sql)| json!({"number": number, "name": name, "sql": sql})).collect();
+            let pending: Vec<_> = plan
+                .pending
+                .iter()
+                .map(|(number, name, sql)| json!({"number": number, "name": name, "sql": sql}))
+                .collect();
             return print(self.common.output, &json!({"schema": plan.found, "pending": pending}), |_| {
-                let steps = plan.pending.iter().map(|(number, name, sql)| format!("-- {number} {name}\n{}\n", sql.trim()));
+                let steps =
+                    plan.pending.iter().map(|(number, name, sql)| format!("-- {number} {name}\n{}\n", sql.trim()));
                 let count = plan.pending.len();
                 format!("{}schema {}; {count} migrations wait", steps.collect::<String>(), plan.found)
             });

@@ -26,7 +26,10 @@ impl Principal {
             Principal::List(common) => {
                 let all = principals::list(&common.open()?.store)?;
                 print(common.output, &all, |all| {
-                    let rows: Vec<_> = all.iter().map(|one| vec![one.id.to_string(), one.name.clone(), one.created_at.to_string()]).collect();
+                    let rows: Vec<_> = all
+                        .iter()
+                        .map(|one| vec![one.id.to_string(), one.name.clone(), one.created_at.to_string()])
+                        .collect();
                     table(&["PRINCIPAL", "NAME", "CREATED"], &rows)
                 })
             }

@@ -9,8 +9,8 @@ use signalbox_tracking::intake::IntakeFaults;
 
 use super::Common;
 use crate::installation::{Installation, Schema};
-use crate::server::{self, Server};
 use crate::logs;
+use crate::server::{self, Server};
 
 #[derive(Debug, Args)]
 pub struct Serve {

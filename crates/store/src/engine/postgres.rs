@@ -34,7 +34,11 @@ impl Postgres {
         let mut config = Config::from_str(url).map_err(|error| StoreError::BadUrl(describe(&error)))?;
         config.application_name("signalbox").connect_timeout(Duration::from_secs(5));
         let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
-        let timeouts = Timeouts { wait: Some(Duration::from_secs(5)), create: Some(Duration::from_secs(5)), recycle: Some(Duration::from_secs(5)) };
+        let timeouts = Timeouts {
+            wait: Some(Duration::from_secs(5)),
+            create: Some(Duration::from_secs(5)),
+            recycle: Some(Duration::from_secs(5)),
+        };
         let pool = Pool::builder(manager)
             .max_size(connections)
             .timeouts(timeouts)
@@ -65,13 +69,20 @@ impl Postgres {
     }
 
     pub(crate) fn client(&self) -> Result<Object, StoreError> {
-        self.block(self.pool.get()).map_err(|error| StoreError::Unreachable(match error {
-            deadpool_postgres::PoolError::Backend(error) => describe(&error),
-            other => other.to_string(),
-        }))
+        self.block(self.pool.get()).map_err(|error| {
+            StoreError::Unreachable(match error {
+                deadpool_postgres::PoolError::Backend(error) => describe(&error),
+                other => other.to_string(),
+            })
+        })
     }
 
-    pub(crate) fn run<T>(&self, write: bool, principals: &str, run: impl FnOnce(Transaction<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(crate) fn run<T>(
+        &self,
+        write: bool,
+        principals: &str,
+        run: impl FnOnce(Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let client = self.client()?;
         let mode = if write { "READ WRITE" } else { "ISOLATION LEVEL REPEATABLE READ READ ONLY" };
         // The list holds digits and commas only.
@@ -109,7 +120,9 @@ pub(crate) fn map_error(error: &tokio_postgres::Error, statement: &str) -> Store
         "25006" => StoreError::ReadOnly,
         "55P03" | "40001" | "40P01" => StoreError::Busy,
         code if code.starts_with("XX") => StoreError::Corrupt(database.message().to_owned()),
-        code if code.starts_with("57") || code.starts_with("08") || code.starts_with("53") => StoreError::Unreachable(describe(error)),
+        code if code.starts_with("57") || code.starts_with("08") || code.starts_with("53") => {
+            StoreError::Unreachable(describe(error))
+        }
         _ => StoreError::Sql { statement: statement.to_owned(), message: describe(error) },
     }
 }
@@ -152,7 +165,8 @@ fn as_array<'p>(column: &'p Column<'p>) -> &'p (dyn ToSql + Sync) {
 
 /// `UNNEST($1::bigint[], …) AS k(k0, …)`
 fn arrays(columns: &[Column<'_>]) -> String {
-    let arrays = columns.iter().enumerate().map(|(number, column)| format!("${}::{}", number + 1, column.kind().array()));
+    let arrays =
+        columns.iter().enumerate().map(|(number, column)| format!("${}::{}", number + 1, column.kind().array()));
     let names = (0..columns.len()).map(|number| format!("k{number}"));
     format!("UNNEST({}) AS k({})", arrays.collect::<Vec<_>>().join(", "), names.collect::<Vec<_>>().join(", "))
 }
@@ -182,7 +196,12 @@ impl Transaction<'_> {
         result.map_err(|error| map_error(&error, sql))
     }
 
-    pub(crate) fn each(&mut self, sql: &str, params: &[Value<'_>], each: &mut dyn FnMut(&Row<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    pub(crate) fn each(
+        &mut self,
+        sql: &str,
+        params: &[Value<'_>],
+        each: &mut dyn FnMut(&Row<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         self.rows(sql, &as_params(params))?.iter().try_for_each(|row| each(&Row::Postgres(row)))
     }
 
@@ -197,17 +216,29 @@ impl Transaction<'_> {
 
     fn open(&mut self) -> Result<(), StoreError> {
         match self.opening.take() {
-            Some(opening) => self.engine.block(self.client.batch_execute(&opening)).map_err(|error| map_error(&error, &opening)),
+            Some(opening) => {
+                self.engine.block(self.client.batch_execute(&opening)).map_err(|error| map_error(&error, &opening))
+            }
             None => Ok(()),
         }
     }
 
-    pub(crate) fn lookup(&mut self, sql: &str, keys: &[Column<'_>], each: &mut dyn FnMut(&Row<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    pub(crate) fn lookup(
+        &mut self,
+        sql: &str,
+        keys: &[Column<'_>],
+        each: &mut dyn FnMut(&Row<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let params: Vec<_> = keys.iter().map(as_array).collect();
         self.rows(&sql.replace("{keys}", &arrays(keys)), &params)?.iter().try_for_each(|row| each(&Row::Postgres(row)))
     }
 
-    pub(crate) fn insert(&mut self, insert: &Insert, columns: &[Column<'_>], each: &mut dyn FnMut(&Row<'_>) -> Result<(), StoreError>) -> Result<u64, StoreError> {
+    pub(crate) fn insert(
+        &mut self,
+        insert: &Insert,
+        columns: &[Column<'_>],
+        each: &mut dyn FnMut(&Row<'_>) -> Result<(), StoreError>,
+    ) -> Result<u64, StoreError> {
         let params: Vec<_> = columns.iter().map(as_array).collect();
         let sql = format!(
             "INSERT INTO {} ({}) SELECT * FROM {} {}{}",
@@ -236,7 +267,12 @@ impl Transaction<'_> {
     }
 
     /// Streams a large result instead of holding it.
-    pub(crate) fn stream(&mut self, sql: &str, params: &[Value<'_>], each: &mut dyn FnMut(&Row<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    pub(crate) fn stream(
+        &mut self,
+        sql: &str,
+        params: &[Value<'_>],
+        each: &mut dyn FnMut(&Row<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         use tokio_stream::StreamExt as _;
         self.open()?;
         let client = self.client;

@@ -15,7 +15,8 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(6001061811)";
 const ADD: &str = "INSERT INTO intake (first_seq, count, checksum, body)
     SELECT COALESCE((SELECT first_seq + count FROM intake ORDER BY first_seq DESC LIMIT 1), 1), $1::bigint, $2::bigint, $3::bytea
     RETURNING first_seq";
-const TRIM: &str = "DELETE FROM intake WHERE first_seq < $1::bigint AND first_seq < (SELECT MAX(first_seq) FROM intake)";
+const TRIM: &str =
+    "DELETE FROM intake WHERE first_seq < $1::bigint AND first_seq < (SELECT MAX(first_seq) FROM intake)";
 /// An append that takes longer than this is given up; its outcome is unknown and nothing of it is acknowledged.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -30,7 +31,13 @@ impl Writer {
         Self { engine, client: None, trimmed_below: 0 }
     }
 
-    pub(crate) fn append(&mut self, body: &[u8], count: u32, checksum: u32, trim_below: i64) -> Result<i64, StoreError> {
+    pub(crate) fn append(
+        &mut self,
+        body: &[u8],
+        count: u32,
+        checksum: u32,
+        trim_below: i64,
+    ) -> Result<i64, StoreError> {
         let client = match self.client.take() {
             Some(client) => client,
             None => self.engine.client()?,
@@ -100,7 +107,8 @@ pub(crate) fn after(engine: &Postgres, seq: i64, most_bytes: usize) -> Result<Ve
 }
 
 pub(crate) fn last_seq(engine: &Postgres) -> Result<i64, StoreError> {
-    const SQL: &str = "SELECT COALESCE((SELECT first_seq + count - 1 FROM intake ORDER BY first_seq DESC LIMIT 1), 0)::bigint";
+    const SQL: &str =
+        "SELECT COALESCE((SELECT first_seq + count - 1 FROM intake ORDER BY first_seq DESC LIMIT 1), 0)::bigint";
     let client = engine.client()?;
     let row = engine.block(client.query_one(SQL, &[])).map_err(|error| map_error(&error, SQL))?;
     Ok(row.get(0))

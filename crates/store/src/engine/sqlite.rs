@@ -22,7 +22,6 @@ pub(crate) const WAL_MOST_BYTES: u64 = 64 << 20;
 
 pub(crate) struct Sqlite {
     pub(crate) path: PathBuf,
-    pub(crate) faults: Faults,
     pub(crate) health: Arc<Health>,
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
@@ -40,7 +39,7 @@ impl Sqlite {
         }
         let writer = connect(&path, faults)?;
         let readers = (0..READERS).map(|_| connect(&path, faults)).collect::<Result<_, _>>()?;
-        Ok(Self { path, faults, health, writer: Mutex::new(writer), readers: Mutex::new(readers), returned: Condvar::new() })
+        Ok(Self { path, health, writer: Mutex::new(writer), readers: Mutex::new(readers), returned: Condvar::new() })
     }
 
     /// Makes durable whatever an earlier process left: pages that it could not sync may be readable only from the
@@ -240,7 +239,12 @@ fn keys_table(keys: &[Column<'_>]) -> (String, String) {
 }
 
 impl Transaction<'_> {
-    pub(crate) fn each(&mut self, sql: &str, params: &[Value<'_>], each: &mut dyn FnMut(&Row<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    pub(crate) fn each(
+        &mut self,
+        sql: &str,
+        params: &[Value<'_>],
+        each: &mut dyn FnMut(&Row<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let sql = placeholders(sql);
         let fail = |error| map_error(error, &sql);
         let mut statement = self.conn.prepare_cached(&sql).map_err(fail)?;
@@ -258,14 +262,30 @@ impl Transaction<'_> {
         Ok(changed as u64)
     }
 
-    pub(crate) fn lookup(&mut self, sql: &str, keys: &[Column<'_>], each: &mut dyn FnMut(&Row<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    pub(crate) fn lookup(
+        &mut self,
+        sql: &str,
+        keys: &[Column<'_>],
+        each: &mut dyn FnMut(&Row<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let (table, json) = keys_table(keys);
         self.each(&sql.replace("{keys}", &table), &[Value::Text(&json)], each)
     }
 
-    pub(crate) fn insert(&mut self, insert: &Insert, columns: &[Column<'_>], each: &mut dyn FnMut(&Row<'_>) -> Result<(), StoreError>) -> Result<u64, StoreError> {
+    pub(crate) fn insert(
+        &mut self,
+        insert: &Insert,
+        columns: &[Column<'_>],
+        each: &mut dyn FnMut(&Row<'_>) -> Result<(), StoreError>,
+    ) -> Result<u64, StoreError> {
         let slots = (1..=columns.len()).map(|number| format!("?{number}")).collect::<Vec<_>>().join(", ");
-        let sql = format!("INSERT INTO {} ({}) VALUES ({slots}) {}{}", insert.table, insert.names(), insert.conflict, insert.returning());
+        let sql = format!(
+            "INSERT INTO {} ({}) VALUES ({slots}) {}{}",
+            insert.table,
+            insert.names(),
+            insert.conflict,
+            insert.returning()
+        );
         let fail = |error| map_error(error, &sql);
         let mut statement = self.conn.prepare_cached(&sql).map_err(fail)?;
         let mut written = 0;

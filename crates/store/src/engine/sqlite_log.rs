@@ -39,7 +39,13 @@ impl Writer {
     }
 
     /// Appends one chunk, synced to disk when it returns, and clears rows that end below `trim_below`.
-    pub(crate) fn append(&mut self, body: &[u8], count: u32, checksum: u32, trim_below: i64) -> Result<i64, StoreError> {
+    pub(crate) fn append(
+        &mut self,
+        body: &[u8],
+        count: u32,
+        checksum: u32,
+        trim_below: i64,
+    ) -> Result<i64, StoreError> {
         if let Some(reason) = self.health.poisoned() {
             return Err(StoreError::Poisoned(reason.to_owned()));
         }
@@ -63,12 +69,18 @@ impl Writer {
         let mut next = self.conn.prepare_cached(NEXT).map_err(|error| map_error(error, NEXT))?;
         let mut rows = next.query([]).map_err(|error| map_error(error, NEXT))?;
         let (newest, first_seq) = match rows.next().map_err(|error| map_error(error, NEXT))? {
-            Some(row) => (row.get(0).map_err(|error| map_error(error, NEXT))?, row.get(1).map_err(|error| map_error(error, NEXT))?),
+            Some(row) => (
+                row.get(0).map_err(|error| map_error(error, NEXT))?,
+                row.get(1).map_err(|error| map_error(error, NEXT))?,
+            ),
             None => (0, 1),
         };
         drop(rows);
         let run = |sql: &str, params: &[&dyn rusqlite::ToSql]| {
-            self.conn.prepare_cached(sql).and_then(|mut statement| statement.execute(params)).map_err(|error| map_error(error, sql))
+            self.conn
+                .prepare_cached(sql)
+                .and_then(|mut statement| statement.execute(params))
+                .map_err(|error| map_error(error, sql))
         };
         run(ADD, params![first_seq, count, checksum, body])?;
         // The newest row stays: it is what the next seq is counted from.

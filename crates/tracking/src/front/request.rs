@@ -98,7 +98,13 @@ mod tests {
             Read::HandOver => "hand over",
             Read::TooLarge => "too large",
             Read::Bad => "bad",
-            Read::Hit { close, .. } => if close { "hit, close" } else { "hit" },
+            Read::Hit { close, .. } => {
+                if close {
+                    "hit, close"
+                } else {
+                    "hit"
+                }
+            }
         }
     }
 
@@ -126,6 +132,9 @@ mod tests {
             _ => panic!("a hit"),
         };
         assert_eq!(client(&TrustedProxies::default()), ("10.0.0.1".into(), String::new()));
-        assert_eq!(client(&TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()])), ("198.51.100.1".into(), "r-1".into()));
+        assert_eq!(
+            client(&TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()])),
+            ("198.51.100.1".into(), "r-1".into())
+        );
     }
 }

@@ -67,7 +67,9 @@ pub(super) fn target(out: &mut Vec<u8>, target: &Target, event: Option<i64>, fra
     }
     match target {
         Target::Pixel => {
-            out.extend_from_slice(b"content-type: image/gif\r\nx-content-type-options: nosniff\r\ncontent-length: 43\r\n\r\n");
+            out.extend_from_slice(
+                b"content-type: image/gif\r\nx-content-type-options: nosniff\r\ncontent-length: 43\r\n\r\n",
+            );
             if !frame.head {
                 out.extend_from_slice(GIF);
             }
@@ -81,7 +83,13 @@ pub(super) fn target(out: &mut Vec<u8>, target: &Target, event: Option<i64>, fra
 /// What a click on a link that is not valid gets.
 pub(super) fn invalid_page(out: &mut Vec<u8>, frame: Frame<'_>) {
     start(out, "404 Not Found", frame);
-    line(out, &["content-type: text/html; charset=utf-8\r\nx-content-type-options: nosniff\r\ncontent-security-policy: ", CSP]);
+    line(
+        out,
+        &[
+            "content-type: text/html; charset=utf-8\r\nx-content-type-options: nosniff\r\ncontent-security-policy: ",
+            CSP,
+        ],
+    );
     let _ = write!(Out(out), "\r\ncontent-length: {}\r\n\r\n", INVALID_PAGE.len());
     if !frame.head {
         out.extend_from_slice(INVALID_PAGE.as_bytes());

@@ -195,7 +195,9 @@ impl Loop {
             let (mut stream, peer) = match listener.accept() {
                 Ok(accepted) => accepted,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => continue,
+                Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {
+                    continue;
+                }
                 Err(error) => {
                     // Out of descriptors: the connections that are open go on, new ones wait in the backlog.
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -377,7 +379,9 @@ impl Loop {
 
     fn answer(&mut self, waiters: &[(usize, u32)], recorded: bool, scratch: &mut [u8], out: &mut Vec<u8>) {
         for (slot, generation) in waiters {
-            let Some(connection) = self.connections.get_mut(*slot).filter(|connection| connection.generation == *generation) else {
+            let Some(connection) =
+                self.connections.get_mut(*slot).filter(|connection| connection.generation == *generation)
+            else {
                 continue;
             };
             let Some(waiting) = connection.waiting.take() else { continue };
@@ -397,22 +401,30 @@ impl Loop {
     /// Gives up on commits that take too long and on connections that do nothing.
     fn sweep(&mut self, scratch: &mut [u8], out: &mut Vec<u8>) {
         let patience = self.settings.patience;
-        let late: Vec<_> = self.batches.iter_mut().take_while(|batch| batch.since.elapsed() > patience).map(|batch| std::mem::take(&mut batch.waiters)).collect();
+        let late: Vec<_> = self
+            .batches
+            .iter_mut()
+            .take_while(|batch| batch.since.elapsed() > patience)
+            .map(|batch| std::mem::take(&mut batch.waiters))
+            .collect();
         for waiters in late {
             self.counters.unrecorded_store.inc_by(waiters.len() as u64);
             self.answer(&waiters, false, scratch, out);
         }
         let stale = |connection: &Connection| {
             let unfinished = !connection.input.is_empty() || !connection.output.is_empty();
-            connection.waiting.is_none() && connection.active.elapsed() > if unfinished { HEAD_PATIENCE } else { IDLE_PATIENCE }
+            connection.waiting.is_none()
+                && connection.active.elapsed() > if unfinished { HEAD_PATIENCE } else { IDLE_PATIENCE }
         };
-        let stale: Vec<_> = self.connections.iter().filter(|(_, connection)| stale(connection)).map(|(slot, _)| slot).collect();
+        let stale: Vec<_> =
+            self.connections.iter().filter(|(_, connection)| stale(connection)).map(|(slot, _)| slot).collect();
         stale.into_iter().for_each(|slot| self.close(slot));
     }
 
     fn close_idle(&mut self) {
         let idle = |connection: &Connection| connection.waiting.is_none() && connection.output.is_empty();
-        let idle: Vec<_> = self.connections.iter().filter(|(_, connection)| idle(connection)).map(|(slot, _)| slot).collect();
+        let idle: Vec<_> =
+            self.connections.iter().filter(|(_, connection)| idle(connection)).map(|(slot, _)| slot).collect();
         idle.into_iter().for_each(|slot| self.close(slot));
         for (_, connection) in &mut self.connections {
             connection.closing = true;
@@ -422,4 +434,3 @@ impl Loop {
         }
     }
 }
-

@@ -41,7 +41,9 @@ impl IntakeThread {
         after_commit: impl Fn() + Send + 'static,
     ) -> std::io::Result<Self> {
         let shared = Arc::clone(&intake.shared);
-        let thread = std::thread::Builder::new().name("intake".into()).spawn(move || run(&shared, writer, version, faults, &after_commit))?;
+        let thread = std::thread::Builder::new()
+            .name("intake".into())
+            .spawn(move || run(&shared, writer, version, faults, &after_commit))?;
         Ok(Self { intake: intake.clone(), thread: Some(thread) })
     }
 
@@ -103,7 +105,9 @@ fn run(shared: &Shared, mut writer: LogWriter, version: &str, faults: IntakeFaul
 }
 
 fn size(parts: &[Part]) -> (usize, usize) {
-    parts.iter().fold((0, 0), |(events, bytes), part| (events + part.packed.count() as usize, bytes + part.packed.size_bytes()))
+    parts
+        .iter()
+        .fold((0, 0), |(events, bytes), part| (events + part.packed.count() as usize, bytes + part.packed.size_bytes()))
 }
 
 /// What goes into the next chunk; empty after a quiet while; `None` when the queue is closed and empty.
@@ -124,7 +128,13 @@ fn next_parts(shared: &Shared) -> Option<Vec<Part>> {
     Some(queue.parts.drain(..take).collect())
 }
 
-fn append(shared: &Shared, writer: &mut LogWriter, body: &[u8], count: u32, failed_at: &mut Option<Instant>) -> Outcome {
+fn append(
+    shared: &Shared,
+    writer: &mut LogWriter,
+    body: &[u8],
+    count: u32,
+    failed_at: &mut Option<Instant>,
+) -> Outcome {
     let counters = &shared.counters;
     let started = Instant::now();
     let appended = writer.append(body, count);

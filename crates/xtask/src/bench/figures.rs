@@ -51,6 +51,8 @@ pub(crate) struct EngineFigures {
 pub(crate) struct Constant {
     pub(crate) requests_per_second: f64,
     pub(crate) connections: usize,
+    /// The same rate on the same machine: what a static file makes of it.
+    pub(crate) nginx: Report,
     pub(crate) report: Report,
 }
 

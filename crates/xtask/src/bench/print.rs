@@ -39,6 +39,7 @@ fn engine_figures(figures: &EngineFigures) {
     let constant = &figures.constant_rate;
     let side = Side::of_report(&constant.report);
     row(&format!("constant {:.0}/s", constant.requests_per_second), None, side, Some(constant.report.unrecorded));
+    row("  nginx", None, Side::of_report(&constant.nginx), None);
     match figures.catch_up_events_per_second {
         Some(rate) => println!("catch-up after a flood: {rate:.0} events/s"),
         None => println!("catch-up after a flood: the projector had kept up"),

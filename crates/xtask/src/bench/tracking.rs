@@ -169,10 +169,12 @@ impl Run<'_> {
 
     fn constant_rate(&mut self, server: &Server) -> Result<Constant> {
         eprintln!("  {CONSTANT_RATE} requests/s");
+        let nginx = self.load(self.nginx.address, Some(CONSTANT_RATE), 0)?;
+        self.nginx.check_log(nginx.answered)?;
         let report = self.load(server.address, Some(CONSTANT_RATE), 0)?;
         self.acknowledged += report.recorded;
         catch_up::wait(server)?;
-        Ok(Constant { requests_per_second: CONSTANT_RATE, connections: CONNECTIONS, report })
+        Ok(Constant { requests_per_second: CONSTANT_RATE, connections: CONNECTIONS, nginx, report })
     }
 
     fn limits_on(&mut self, server: &Server) -> Result<Comparison> {

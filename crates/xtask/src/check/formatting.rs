@@ -8,7 +8,8 @@ pub(crate) fn check(workspace: &Workspace, fix: bool) -> Outcome {
     let mut command = workspace.cargo();
     command.args(["fmt", "--all"]);
     if !fix {
-        command.arg("--check");
+        // Names of files, not what would change in them.
+        command.args(["--check", "--", "--files-with-diff"]);
     }
     Outcome::of_program(process::run(&mut command))
 }

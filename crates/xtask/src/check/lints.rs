@@ -6,7 +6,7 @@ use crate::workspace::Workspace;
 
 pub(crate) fn check(workspace: &Workspace, fix: bool) -> Outcome {
     let mut command = workspace.cargo();
-    command.args(["clippy", "--workspace", "--all-targets", "--quiet"]);
+    command.args(["clippy", "--workspace", "--all-targets", "--quiet", "--keep-going"]);
     if fix {
         command.args(["--fix", "--allow-dirty", "--allow-staged"]);
     }

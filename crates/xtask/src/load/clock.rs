@@ -22,26 +22,53 @@ impl Schedule {
 
 /// Wakes the event loop more finely than the milliseconds of its timeout.
 #[cfg(target_os = "linux")]
-pub(crate) struct Ticker {
-    /// Ticks until it is closed.
-    _timer: rustix::fd::OwnedFd,
-}
+pub(crate) struct Ticker(rustix::fd::OwnedFd);
 
 #[cfg(target_os = "linux")]
 impl Ticker {
-    pub(crate) fn register(interval: Duration, registry: &mio::Registry, token: mio::Token) -> std::io::Result<Self> {
+    /// How long the event loop may wait for an event.
+    pub(crate) const LONGEST_WAIT: Duration = Duration::from_millis(50);
+
+    pub(crate) fn register(rate: f64, registry: &mio::Registry, token: mio::Token) -> std::io::Result<Self> {
         use rustix::fd::AsRawFd;
         use rustix::time::{
             Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
         };
         let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
-        let interval = Timespec { tv_sec: interval.as_secs() as i64, tv_nsec: i64::from(interval.subsec_nanos()) };
+        let interval = Duration::from_secs_f64(1.0 / rate).clamp(FINEST_TICK, COARSEST_TICK);
+        let interval = Timespec { tv_sec: 0, tv_nsec: i64::from(interval.subsec_nanos()) };
         let spec = Itimerspec { it_interval: interval, it_value: interval };
         timerfd_settime(&timer, TimerfdTimerFlags::empty(), &spec)?;
-        // Edge-triggered: every expiry is an event of its own, so the timer need never be read.
         registry.register(&mut mio::unix::SourceFd(&timer.as_raw_fd()), token, mio::Interest::READABLE)?;
-        Ok(Self { _timer: timer })
+        Ok(Self(timer))
     }
+
+    /// After each tick: the kernel runs the timer on only when its count is read.
+    pub(crate) fn go_on(&self) {
+        // Nothing to read is as well: then it was read before, and runs.
+        rustix::io::read(&self.0, &mut [0; 8]).ok();
+    }
+}
+
+/// Finer ticks cost more processor time than they gain: it is missing where the server needs it.
+#[cfg(target_os = "linux")]
+const FINEST_TICK: Duration = Duration::from_micros(250);
+#[cfg(target_os = "linux")]
+const COARSEST_TICK: Duration = Duration::from_millis(10);
+
+/// Elsewhere the event loop looks at the schedule every millisecond.
+#[cfg(not(target_os = "linux"))]
+pub(crate) struct Ticker;
+
+#[cfg(not(target_os = "linux"))]
+impl Ticker {
+    pub(crate) const LONGEST_WAIT: Duration = Duration::from_millis(1);
+
+    pub(crate) fn register(_rate: f64, _registry: &mio::Registry, _token: mio::Token) -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    pub(crate) fn go_on(&self) {}
 }
 
 #[cfg(test)]

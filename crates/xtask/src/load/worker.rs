@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use mio::event::Event;
 use mio::{Events, Poll, Token};
 
-use super::clock::Schedule;
+use super::clock::{Schedule, Ticker};
 use super::connection::{Connection, Failure, State};
 use super::ids::Ids;
 use super::run::Plan;
@@ -29,6 +29,8 @@ pub(crate) struct Worker<'a> {
     busy: usize,
     next_request: usize,
     scratch: Vec<u8>,
+    /// In an open loop, once it runs.
+    ticker: Option<Ticker>,
     ids: Option<Ids>,
     stats: Stats,
     last_answer: Instant,
@@ -48,6 +50,7 @@ impl<'a> Worker<'a> {
             busy: 0,
             next_request: plan.requests.len() * thread / plan.threads,
             scratch: vec![0; 64 * 1024],
+            ticker: None,
             ids: plan.ids.as_deref().map(Ids::append_to).transpose()?,
             stats: Stats::new(),
             last_answer: now,
@@ -68,14 +71,9 @@ impl<'a> Worker<'a> {
         let end = start + self.plan.duration;
         let schedule = self.rate.map(|rate| Schedule::new(start, rate, self.plan.duration));
         let mut due = 0;
-        #[cfg(target_os = "linux")]
-        let _ticker = match self.rate {
-            Some(rate) => {
-                let interval = Duration::from_secs_f64(1.0 / rate).clamp(FINEST_TICK, COARSEST_TICK);
-                Some(super::clock::Ticker::register(interval, self.poll.registry(), TICK)?)
-            }
-            None => None,
-        };
+        if let Some(rate) = self.rate {
+            self.ticker = Some(Ticker::register(rate, self.poll.registry(), TICK)?);
+        }
         loop {
             let now = Instant::now();
             let more = match schedule {
@@ -109,8 +107,7 @@ impl<'a> Worker<'a> {
     }
 
     fn wait(&mut self, events: &mut Events) -> Result<()> {
-        let longest = if cfg!(target_os = "linux") || self.rate.is_none() { 50 } else { 1 };
-        let mut timeout = Duration::from_millis(longest);
+        let mut timeout = Ticker::LONGEST_WAIT;
         if let Some((at, _)) = self.down.front() {
             timeout = timeout.min(at.saturating_duration_since(Instant::now()));
         }
@@ -118,8 +115,11 @@ impl<'a> Worker<'a> {
             Err(error) if error.kind() != std::io::ErrorKind::Interrupted => return Err(error).context("waiting"),
             _ => {}
         }
-        for event in events.iter().filter(|event| event.token() != TICK) {
-            self.handle(event);
+        for event in events.iter() {
+            match &self.ticker {
+                Some(ticker) if event.token() == TICK => ticker.go_on(),
+                _ => self.handle(event),
+            }
         }
         Ok(())
     }
@@ -263,8 +263,3 @@ impl<'a> Worker<'a> {
         }
     }
 }
-
-#[cfg(target_os = "linux")]
-const FINEST_TICK: Duration = Duration::from_micros(100);
-#[cfg(target_os = "linux")]
-const COARSEST_TICK: Duration = Duration::from_millis(10);

@@ -38,7 +38,7 @@ impl Nginx {
         let log = folder.path().join("output.log");
         let mut service = Service::start(guard, "nginx", &mut command, Signal::TERM, Some(&log))?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        service.wait_until(Duration::from_secs(10), || TcpStream::connect(address).is_ok())?;
+        service.wait_until(Duration::from_secs(10), || Ok(TcpStream::connect(address).map(drop)?))?;
         Ok(Self { service, folder, address })
     }
 

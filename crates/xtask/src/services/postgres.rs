@@ -128,7 +128,7 @@ fn start_server(guard: &Arc<Guard>, folder: &Folder, programs: &Path, run_as: Ru
         let ready = || {
             let mut probe = Command::new(programs.join("pg_isready"));
             probe.args(["--quiet", "--host", "127.0.0.1", "--port", &port.to_string()]);
-            probe.status().is_ok_and(|status| status.success())
+            process::run(&mut probe)
         };
         match service.wait_until(Duration::from_secs(30), ready) {
             Ok(()) => return Ok((service, port)),

@@ -51,18 +51,20 @@ impl Service {
         self.child.id()
     }
 
-    /// Waits until `ready` says so; an error with the end of its log when it dies before that or takes too long.
-    pub(crate) fn wait_until(&mut self, limit: Duration, mut ready: impl FnMut() -> bool) -> Result<()> {
+    /// Waits until `ready` finds nothing amiss; an error with the end of its log when it dies before that or takes too
+    /// long.
+    pub(crate) fn wait_until(&mut self, limit: Duration, mut ready: impl FnMut() -> Result<()>) -> Result<()> {
         let deadline = Instant::now() + limit;
         loop {
             if let Some(status) = self.child.try_wait()? {
                 bail!("{} ended at its start ({status}){}", self.name, self.end_of_log());
             }
-            if ready() {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                bail!("{} is not ready after {} s{}", self.name, limit.as_secs(), self.end_of_log());
+            match ready() {
+                Ok(()) => return Ok(()),
+                Err(error) if Instant::now() > deadline => {
+                    bail!("{} is not ready after {} s: {error:#}{}", self.name, limit.as_secs(), self.end_of_log());
+                }
+                Err(_) => {}
             }
             std::thread::sleep(Duration::from_millis(10));
         }

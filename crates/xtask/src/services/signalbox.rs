@@ -70,7 +70,7 @@ impl Installation {
         let log = self.data.with_extension("log");
         let start = std::time::Instant::now();
         let mut service = Service::start(guard, "signalbox", &mut command, Signal::TERM, Some(&log))?;
-        service.wait_until(Duration::from_secs(30), || http::get(address, "/health", None).is_ok())?;
+        service.wait_until(Duration::from_secs(30), || http::get(address, "/health", None).map(drop))?;
         Ok((Server { service, address, token: token.to_owned() }, start.elapsed()))
     }
 

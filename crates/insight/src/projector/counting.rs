@@ -1,0 +1,163 @@
+//! Counters: what one batch adds to them, summed first, written once.
+
+use rustc_hash::FxHashMap;
+use signalbox_store::{Column, Conn, Insert, StoreError, Type};
+
+/// One row of `counter`. `link` is 0 where there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CounterKey {
+    pub principal: i64,
+    pub campaign: i64,
+    pub hour: i64,
+    pub link: i64,
+    pub kind: i64,
+    pub class: i64,
+}
+
+/// One row of `client_counter`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClientKey {
+    pub principal: i64,
+    pub campaign: i64,
+    pub hour: i64,
+    pub kind: i64,
+    pub class: i64,
+    pub client: std::borrow::Cow<'static, str>,
+    pub device: std::borrow::Cow<'static, str>,
+}
+
+/// One row of `conversion_counter`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConversionKey {
+    pub principal: i64,
+    pub campaign: i64,
+    pub hour: i64,
+    pub currency: String,
+}
+
+/// Sums on their way into the counters.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Total and uniques.
+    pub counters: FxHashMap<CounterKey, (i64, i64)>,
+    pub clients: FxHashMap<ClientKey, i64>,
+    /// Total and value in millionths.
+    pub conversions: FxHashMap<ConversionKey, (i64, i64)>,
+}
+
+const COUNTER: Insert = Insert {
+    table: "counter",
+    columns: &[
+        ("principal_id", Type::Int),
+        ("campaign_id", Type::Int),
+        ("hour", Type::Int),
+        ("link_id", Type::Int),
+        ("kind", Type::Int),
+        ("class", Type::Int),
+        ("total", Type::Int),
+        ("uniques", Type::Int),
+    ],
+    conflict: "ON CONFLICT (principal_id, campaign_id, hour, link_id, kind, class)
+        DO UPDATE SET total = counter.total + excluded.total, uniques = counter.uniques + excluded.uniques",
+    returning: "",
+};
+const CLIENT: Insert = Insert {
+    table: "client_counter",
+    columns: &[
+        ("principal_id", Type::Int),
+        ("campaign_id", Type::Int),
+        ("hour", Type::Int),
+        ("kind", Type::Int),
+        ("class", Type::Int),
+        ("client", Type::Text),
+        ("device", Type::Text),
+        ("total", Type::Int),
+    ],
+    conflict: "ON CONFLICT (principal_id, campaign_id, hour, kind, class, client, device)
+        DO UPDATE SET total = client_counter.total + excluded.total",
+    returning: "",
+};
+const CONVERSION: Insert = Insert {
+    table: "conversion_counter",
+    columns: &[
+        ("principal_id", Type::Int),
+        ("campaign_id", Type::Int),
+        ("hour", Type::Int),
+        ("currency", Type::Text),
+        ("total", Type::Int),
+        ("value_micros", Type::Int),
+    ],
+    conflict: "ON CONFLICT (principal_id, campaign_id, hour, currency)
+        DO UPDATE SET total = conversion_counter.total + excluded.total, value_micros = conversion_counter.value_micros + excluded.value_micros",
+    returning: "",
+};
+
+impl Counts {
+    /// Adds to a counter.
+    pub fn add(&mut self, key: CounterKey, total: i64, uniques: i64) {
+        let sums = self.counters.entry(key).or_default();
+        sums.0 += total;
+        sums.1 += uniques;
+    }
+
+    /// Adds to a client's counter.
+    pub fn add_client(&mut self, key: ClientKey, total: i64) {
+        *self.clients.entry(key).or_default() += total;
+    }
+
+    /// Writes all sums.
+    pub fn write(&self, conn: &mut Conn<'_>) -> Result<(), StoreError> {
+        let ints = |each: &dyn Fn(&(&CounterKey, &(i64, i64))) -> i64, rows: &[(&CounterKey, &(i64, i64))]| {
+            Column::Ints(rows.iter().map(each).collect())
+        };
+        let mut rows: Vec<_> = self.counters.iter().filter(|(_, sums)| **sums != (0, 0)).collect();
+        rows.sort_unstable_by_key(|(key, _)| **key);
+        conn.insert(
+            &COUNTER,
+            &[
+                ints(&|row| row.0.principal, &rows),
+                ints(&|row| row.0.campaign, &rows),
+                ints(&|row| row.0.hour, &rows),
+                ints(&|row| row.0.link, &rows),
+                ints(&|row| row.0.kind, &rows),
+                ints(&|row| row.0.class, &rows),
+                ints(&|row| row.1.0, &rows),
+                ints(&|row| row.1.1, &rows),
+            ],
+            &mut |_| Ok(()),
+        )?;
+        let mut rows: Vec<_> = self.clients.iter().filter(|(_, total)| **total != 0).collect();
+        rows.sort_unstable();
+        let ints = |each: &dyn Fn(&(&ClientKey, &i64)) -> i64| Column::Ints(rows.iter().map(each).collect());
+        conn.insert(
+            &CLIENT,
+            &[
+                ints(&|row| row.0.principal),
+                ints(&|row| row.0.campaign),
+                ints(&|row| row.0.hour),
+                ints(&|row| row.0.kind),
+                ints(&|row| row.0.class),
+                Column::Texts(rows.iter().map(|row| row.0.client.as_ref()).collect()),
+                Column::Texts(rows.iter().map(|row| row.0.device.as_ref()).collect()),
+                ints(&|row| *row.1),
+            ],
+            &mut |_| Ok(()),
+        )?;
+        let mut rows: Vec<_> = self.conversions.iter().collect();
+        rows.sort_unstable();
+        let ints = |each: &dyn Fn(&(&ConversionKey, &(i64, i64))) -> i64| Column::Ints(rows.iter().map(each).collect());
+        conn.insert(
+            &CONVERSION,
+            &[
+                ints(&|row| row.0.principal),
+                ints(&|row| row.0.campaign),
+                ints(&|row| row.0.hour),
+                Column::Texts(rows.iter().map(|row| row.0.currency.as_str()).collect()),
+                ints(&|row| row.1.0),
+                ints(&|row| row.1.1),
+            ],
+            &mut |_| Ok(()),
+        )
+        .map(|_| ())
+    }
+}

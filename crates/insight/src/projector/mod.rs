@@ -1,0 +1,17 @@
+//! The projector: unpacks the log in order, drops duplicates, judges, counts, and moves its cursor, all in one transaction.
+
+mod agents;
+mod counting;
+mod draft;
+mod firsts;
+mod project;
+mod running;
+mod supply;
+mod write;
+
+pub use agents::Agents;
+pub use counting::{ClientKey, ConversionKey, CounterKey, Counts};
+pub use firsts::FirstKey;
+pub use project::{Projected, Projector};
+pub use running::{ProjectorMetrics, ProjectorThread, RunningSettings, catch_up};
+pub use supply::supply;

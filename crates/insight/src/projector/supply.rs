@@ -1,0 +1,106 @@
+//! What the fold over the log needs from the store before it takes a batch.
+
+use rustc_hash::FxHashMap;
+use signalbox_core::address::{from_bytes, source_key};
+use signalbox_events::judge::{Fold, Hit, MessageState, Needs, Reasons, SourceRecord};
+use signalbox_events::kind::Kind;
+use signalbox_store::{Column, Conn, StoreError};
+
+/// Looks up `needs` and gives them to `fold`. Only events before `before_seq` count. `derived` says whether what was
+/// derived earlier (message times, source records) may be believed; a rebuild keeps its own.
+pub fn supply(
+    conn: &mut Conn<'_>,
+    fold: &mut Fold,
+    needs: &Needs,
+    before_seq: i64,
+    derived: bool,
+    reasons_of: &dyn Fn(i64, Reasons) -> Reasons,
+) -> Result<(), StoreError> {
+    if derived {
+        messages(conn, fold, needs)?;
+        sources(conn, fold, needs)?;
+    }
+    windows(conn, fold, needs, before_seq, reasons_of)
+}
+
+fn messages(conn: &mut Conn<'_>, fold: &mut Fold, needs: &Needs) -> Result<(), StoreError> {
+    let keys = [
+        Column::Ints(needs.messages.iter().map(|key| key.0).collect()),
+        Column::Ints(needs.messages.iter().map(|key| key.1).collect()),
+    ];
+    let mut found = FxHashMap::default();
+    let sql = "SELECT m.principal_id, m.message_id, m.sent_at, m.delivered_at FROM {keys} CROSS JOIN message_state AS m
+        WHERE m.principal_id = k.k0 AND m.message_id = k.k1";
+    conn.lookup(sql, &keys, &mut |row| {
+        found.insert(
+            (row.int(0)?, row.int(1)?),
+            MessageState { sent_at: row.opt_int(2)?, delivered_at: row.opt_int(3)? },
+        );
+        Ok(())
+    })?;
+    for key in &needs.messages {
+        fold.supply_message(key.0, key.1, found.get(key).copied().unwrap_or_default());
+    }
+    Ok(())
+}
+
+fn sources(conn: &mut Conn<'_>, fold: &mut Fold, needs: &Needs) -> Result<(), StoreError> {
+    let bytes: Vec<[u8; 16]> = needs.sources.iter().map(|key| key.1.to_be_bytes()).collect();
+    let keys = [
+        Column::Ints(needs.sources.iter().map(|key| key.0).collect()),
+        Column::Bytes(bytes.iter().map(<[u8; 16]>::as_slice).collect()),
+    ];
+    let mut found = FxHashMap::default();
+    let sql = "SELECT s.principal_id, s.source, s.judged, s.machine FROM {keys} CROSS JOIN source_record AS s
+        WHERE s.principal_id = k.k0 AND s.source = k.k1";
+    conn.lookup(sql, &keys, &mut |row| {
+        let source = row.opt_address(1)?.map(u128::from_be_bytes).ok_or(StoreError::Shape { column: 1 })?;
+        found.insert((row.int(0)?, source), SourceRecord { judged: row.int(2)?, machine: row.int(3)? });
+        Ok(())
+    })?;
+    for key in &needs.sources {
+        fold.supply_source(key.0, key.1, found.get(key).copied().unwrap_or_default());
+    }
+    Ok(())
+}
+
+fn windows(
+    conn: &mut Conn<'_>,
+    fold: &mut Fold,
+    needs: &Needs,
+    before_seq: i64,
+    reasons_of: &dyn Fn(i64, Reasons) -> Reasons,
+) -> Result<(), StoreError> {
+    let ints =
+        |each: fn(&signalbox_events::judge::Window) -> i64| Column::Ints(needs.windows.iter().map(each).collect());
+    let keys = [
+        ints(|window| window.principal),
+        ints(|window| window.message),
+        ints(|window| window.from),
+        ints(|window| window.to),
+    ];
+    let sql = format!(
+        "SELECT e.seq, e.principal_id, e.message_id, e.link_id, e.kind, e.occurred_at, e.source, e.reasons FROM {{keys}} CROSS JOIN event AS e
+         WHERE e.principal_id = k.k0 AND e.message_id = k.k1 AND e.message_id <> 0 AND e.occurred_at >= k.k2 AND e.occurred_at <= k.k3
+         AND e.kind IN ({}, {}) AND e.seq < {before_seq}",
+        Kind::Opened.code(),
+        Kind::Clicked.code()
+    );
+    let mut hits = Vec::new();
+    conn.lookup(&sql, &keys, &mut |row| {
+        let seq = row.int(0)?;
+        hits.push(Hit {
+            seq,
+            principal: row.int(1)?,
+            message: row.int(2)?,
+            link: row.int(3)?,
+            kind: Kind::from_code(row.int(4)?).ok_or(StoreError::Shape { column: 4 })?,
+            occurred_at: row.int(5)?,
+            source: row.opt_address(6)?.map(|bytes| source_key(from_bytes(bytes))),
+            reasons: reasons_of(seq, Reasons(row.int(7)? as u32)),
+        });
+        Ok(())
+    })?;
+    hits.iter().for_each(|hit| fold.supply_hit(hit));
+    Ok(())
+}
