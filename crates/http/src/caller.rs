@@ -90,4 +90,7 @@ pub type Checked<'a> = Pin<Box<dyn Future<Output = Result<Option<Caller>, StoreE
 pub trait Authenticator: Send + Sync {
     /// Who sent `credential`, if it is good.
     fn check(&self, credential: Credential, now: Micros) -> Checked<'_>;
+
+    /// A signed cookie for the owner of `token`, good until `expires`.
+    fn cookie(&self, token: TokenId, expires: Micros, now: Micros) -> String;
 }

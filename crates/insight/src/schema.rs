@@ -43,8 +43,9 @@ CREATE TABLE conversion_counter (principal_id BIGINT NOT NULL, campaign_id BIGIN
     total BIGINT NOT NULL, value_micros BIGINT NOT NULL,
     PRIMARY KEY (principal_id, campaign_id, hour, currency)){clustered};
 
-CREATE TABLE projection (name TEXT NOT NULL PRIMARY KEY, seq BIGINT NOT NULL, rule_version BIGINT NOT NULL, updated_at BIGINT NOT NULL);
-INSERT INTO projection (name, seq, rule_version, updated_at) VALUES ('events', 0, 0, 0)",
+CREATE TABLE projection (name TEXT NOT NULL PRIMARY KEY, seq BIGINT NOT NULL, generation BIGINT NOT NULL, rule_version BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL);
+INSERT INTO projection (name, seq, generation, rule_version, updated_at) VALUES ('events', 0, 0, 0, 0)",
     postgres: "",
     scoped: &[
         "campaign", "contact", "message", "link", "event", "message_state", "source_record", "first_hit", "counter", "client_counter",

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use signalbox_access::principals;
 use signalbox_core::clock::{Clock, SystemClock};
 use signalbox_core::id::{IdMaker, encode};
 use signalbox_crypto::keyring::Keyring;
@@ -60,8 +61,14 @@ impl Installation {
         }
         let lease = NodeLease::take(&store, &holder()?, now)?;
         let ids = Arc::new(IdMaker::new(lease.node));
-        signalbox_access::principals::ensure(&store, signalbox_access::principals::DEFAULT, &ids, now)?;
-        Ok(Self { settings, store, ids, clock, lease })
+        let open = Self { settings, store, ids, clock, lease };
+        open.default_principal()?;
+        Ok(open)
+    }
+
+    /// The principal that exists from the start.
+    pub fn default_principal(&self) -> anyhow::Result<i64> {
+        Ok(principals::ensure(&self.store, principals::DEFAULT, &self.ids, self.clock.now())?.0)
     }
 
     /// The data directory.

@@ -1,12 +1,17 @@
 //! The binary: one file per command, and the wiring of the features.
 
 mod command;
+mod health;
 mod installation;
 mod keyfile;
 mod logs;
+mod metrics;
 mod output;
+mod progress;
+mod routes;
 mod server;
 mod settings;
+mod sign_in;
 
 use std::process::ExitCode;
 

@@ -6,20 +6,29 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use hyper_util::server::graceful::GracefulShutdown;
-use prometheus::Registry;
+use prometheus::{IntGauge, Registry};
+use signalbox_access::tokens::Tokens;
 use signalbox_core::address::TrustedProxies;
+use signalbox_events::agent::{NETWORKS, NetworkKind};
+use signalbox_http::caller::Authenticator;
 use signalbox_http::limit::{Limiter, Rates};
 use signalbox_http::shell::{self, Shell};
+use signalbox_insight::api::Insight;
+use signalbox_insight::live::Live;
 use signalbox_insight::projector::{Projector, ProjectorMetrics, ProjectorThread, RunningSettings};
 use signalbox_tracking::counters::Counters;
 use signalbox_tracking::front::{Front, FrontSettings, HandOver};
 use signalbox_tracking::hit::{Gate, Keys};
+use signalbox_tracking::http::Tracking;
 use signalbox_tracking::intake::{Bounds, Intake, IntakeFaults, IntakeThread};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::health::Health;
 use crate::installation::Installation;
-use crate::keyfile;
+use crate::routes::{self, Parts};
+use crate::sign_in::SignIn;
+use crate::{keyfile, metrics};
 
 /// Requests that are in flight at SIGTERM have this long.
 const GRACE: Duration = Duration::from_secs(10);
@@ -56,7 +65,12 @@ struct ShellTask {
 
 impl Server {
     /// Starts everything on `listener`.
-    pub fn start(installation: Installation, listener: TcpListener, faults: IntakeFaults) -> anyhow::Result<Self> {
+    pub fn start(
+        installation: Installation,
+        listener: TcpListener,
+        faults: IntakeFaults,
+        sign_in_by_link: bool,
+    ) -> anyhow::Result<Self> {
         let installation = Arc::new(installation);
         let settings = &installation.settings;
         let address = listener.local_addr()?;
@@ -64,7 +78,12 @@ impl Server {
         let counters = Counters::new(&registry)?;
         let keys = Keys::new(installation.keyring()?);
         let rates = Rates { hit: settings.limits.hits_per_second, api: settings.limits.api_per_second };
-        let limiter = Arc::new(Limiter::new(settings.limits.enabled.then_some(rates), settings.limits.exempt.clone()));
+        let proxies = NETWORKS
+            .iter()
+            .filter(|network| network.kind == NetworkKind::MailProxy)
+            .filter_map(|network| network.cidr.parse().ok());
+        let exempt = settings.limits.exempt.iter().copied().chain(proxies).collect();
+        let limiter = Arc::new(Limiter::new(settings.limits.enabled.then_some(rates), exempt));
         let gate = Gate {
             keys: keys.clone(),
             ids: Arc::clone(&installation.ids),
@@ -76,7 +95,8 @@ impl Server {
             Bounds { events: settings.intake.queue_events, bytes: usize::try_from(settings.intake.queue_bytes.0)? };
         let intake = Intake::new(bounds, Arc::clone(&counters));
         let writer = installation.store.log().writer()?;
-        let projector = start_projector(&installation, &counters, &registry)?;
+        let memory = metrics::describe_process(&registry, installation.clock.now().0 as f64 / 1e6)?;
+        let (projector, failing) = start_projector(&installation, &counters, &registry)?;
         let wake = projector.as_ref().map(ProjectorThread::waker);
         let after_commit = move || wake.iter().for_each(|wake| wake());
         let intake_thread = IntakeThread::start(&intake, writer, env!("CARGO_PKG_VERSION"), faults, after_commit)?;
@@ -89,7 +109,50 @@ impl Server {
             clock: Arc::clone(&gate.clock),
             ids: Arc::clone(&gate.ids),
         };
-        let router = shell.wrap(axum::Router::new());
+        let live = {
+            let _inside = runtime.enter();
+            Live::start(installation.store.clone())
+        };
+        let authenticator: Arc<dyn Authenticator> =
+            Arc::new(SignIn { tokens: Tokens::new(installation.store.clone()), keys: keys.clone() });
+        let default_principal = installation.default_principal()?;
+        let unrecorded = Arc::clone(&counters);
+        let (router, _) = routes::build(Parts {
+            authenticator: Arc::clone(&authenticator),
+            clock: Arc::clone(&installation.clock),
+            tracking: Tracking {
+                gate: gate.clone(),
+                intake: intake.clone(),
+                counters: Arc::clone(&counters),
+                store: installation.store.clone(),
+                default_principal,
+                patience: settings.intake.patience.0,
+                batch_events: settings.intake.batch_events,
+                batch_bytes: usize::try_from(settings.intake.batch_bytes.0)?,
+            },
+            insight: Insight {
+                store: installation.store.clone(),
+                clock: Arc::clone(&installation.clock),
+                live,
+                authenticator,
+                unrecorded: Arc::new(move || unrecorded.unrecorded_total()),
+                sign_in_by_link,
+            },
+            health: Health {
+                store: installation.store.clone(),
+                intake: intake.clone(),
+                queue_events: settings.intake.queue_events,
+                projector_failing: failing,
+                data: installation.data().into(),
+                clock: Arc::clone(&installation.clock),
+                last_seen: Arc::default(),
+            },
+            registry,
+            memory,
+            health_path: settings.server.health_path.clone(),
+            metrics_path: settings.server.metrics_path.clone(),
+        });
+        let router = shell.wrap(router);
         let (sender, receiver) = mpsc::unbounded_channel();
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let task = runtime.spawn(run_shell(receiver, stopped, router));
@@ -157,16 +220,18 @@ fn start_projector(
     installation: &Installation,
     counters: &Arc<Counters>,
     registry: &Registry,
-) -> anyhow::Result<Option<ProjectorThread>> {
+) -> anyhow::Result<(Option<ProjectorThread>, Option<IntGauge>)> {
     let settings = &installation.settings.projector;
     if !settings.enabled {
-        return Ok(None);
+        return Ok((None, None));
     }
     let projector =
         Projector::new(&installation.store, Arc::clone(&installation.ids), Arc::clone(&installation.clock))?;
     let recorded = counters.recorded.clone();
     let running = RunningSettings { yield_above: settings.yield_above, recorded: Box::new(move || recorded.get()) };
-    Ok(Some(ProjectorThread::start(projector, running, ProjectorMetrics::new(registry)?)?))
+    let metrics = ProjectorMetrics::new(registry)?;
+    let failing = metrics.failing.clone();
+    Ok((Some(ProjectorThread::start(projector, running, metrics)?), Some(failing)))
 }
 
 /// Serves what the front hands over, until told to stop; then lets requests in flight finish.

@@ -32,6 +32,14 @@ impl Scope {
         }
     }
 
+    /// The principal, when there is exactly one.
+    pub fn only(&self) -> Option<i64> {
+        match &self.0 {
+            Reach::Principals(ids) if ids.len() == 1 => Some(ids[0]),
+            _ => None,
+        }
+    }
+
     /// The condition that a statement carries, for example `e.principal_id IN (1,2)`. Only numbers are rendered.
     pub fn condition(&self, column: &'static str) -> String {
         match &self.0 {

@@ -102,6 +102,14 @@ impl Store {
         }
     }
 
+    /// Looks for damage where the engine can: SQLite reads every page of both files, PostgreSQL looks after itself.
+    pub fn check_integrity(&self) -> Result<(), StoreError> {
+        match &self.engine {
+            StoreEngine::Sqlite(engine) => engine.check_integrity(),
+            StoreEngine::Postgres(_) => Ok(()),
+        }
+    }
+
     /// Runs a read-only transaction on a blocking thread.
     pub async fn read<T: Send + 'static>(
         &self,

@@ -59,7 +59,8 @@ const MOVED: Insert = Insert {
     conflict: "ON CONFLICT (principal_id, campaign_id, kind, class, link_id, recipient_id) DO UPDATE SET seq = excluded.seq, hour = excluded.hour",
     returning: "",
 };
-const SAME_KEY: &str = "f.principal_id = k.k0 AND f.campaign_id = k.k1 AND f.kind = k.k2 AND f.class = k.k3 AND f.link_id = k.k4 AND f.recipient_id = k.k5";
+/// Finds the row `f` of a key in `k0` to `k5`.
+pub const KEY_MATCHES: &str = "f.principal_id = k.k0 AND f.campaign_id = k.k1 AND f.kind = k.k2 AND f.class = k.k3 AND f.link_id = k.k4 AND f.recipient_id = k.k5";
 
 /// The firsts that are known to exist, so that most events need no look-up.
 #[derive(Default)]
@@ -78,7 +79,8 @@ pub(super) struct FirstChanges {
     pub(super) lost: FxHashMap<FirstKey, FxHashSet<i64>>,
 }
 
-fn columns(keys: &[FirstKey]) -> Vec<Column<'static>> {
+/// Keys as columns of a look-up.
+pub fn first_columns(keys: &[FirstKey]) -> Vec<Column<'static>> {
     let ints = |each: fn(&FirstKey) -> i64| Column::Ints(keys.iter().map(each).collect());
     vec![
         ints(|key| key.principal),
@@ -91,13 +93,14 @@ fn columns(keys: &[FirstKey]) -> Vec<Column<'static>> {
 }
 
 fn rows(rows: &[(FirstKey, First)]) -> Vec<Column<'static>> {
-    let mut all = columns(&rows.iter().map(|(key, _)| *key).collect::<Vec<_>>());
+    let mut all = first_columns(&rows.iter().map(|(key, _)| *key).collect::<Vec<_>>());
     all.push(Column::Ints(rows.iter().map(|(_, first)| first.0).collect()));
     all.push(Column::Ints(rows.iter().map(|(_, first)| first.1).collect()));
     all
 }
 
-fn read_key(row: &signalbox_store::Row<'_>) -> Result<FirstKey, StoreError> {
+/// The key in the first six columns of a row.
+pub fn read_first_key(row: &signalbox_store::Row<'_>) -> Result<FirstKey, StoreError> {
     Ok(FirstKey {
         principal: row.int(0)?,
         campaign: row.int(1)?,
@@ -136,7 +139,7 @@ impl Firsts {
             arrived.iter().filter(|(key, _)| !self.known.contains(*key)).map(|(key, first)| (*key, *first)).collect();
         unknown.sort_unstable();
         conn.insert(&NEW, &rows(&unknown), &mut |row| {
-            let key = read_key(row)?;
+            let key = read_first_key(row)?;
             counts.add(key.counter(arrived[&key].1), 0, 1);
             Ok(())
         })?;
@@ -154,10 +157,10 @@ impl Firsts {
         let keys: Vec<FirstKey> = keys.into_iter().collect();
         let mut before: FxHashMap<FirstKey, First> = FxHashMap::default();
         let sql = format!(
-            "SELECT f.principal_id, f.campaign_id, f.kind, f.class, f.link_id, f.recipient_id, f.seq, f.hour FROM {{keys}} CROSS JOIN first_hit AS f WHERE {SAME_KEY}"
+            "SELECT f.principal_id, f.campaign_id, f.kind, f.class, f.link_id, f.recipient_id, f.seq, f.hour FROM {{keys}} CROSS JOIN first_hit AS f WHERE {KEY_MATCHES}"
         );
-        conn.lookup(&sql, &columns(&keys), &mut |row| {
-            before.insert(read_key(row)?, (row.int(6)?, row.int(7)?));
+        conn.lookup(&sql, &first_columns(&keys), &mut |row| {
+            before.insert(read_first_key(row)?, (row.int(6)?, row.int(7)?));
             Ok(())
         })?;
         let bereft: Vec<FirstKey> = keys
@@ -210,9 +213,9 @@ fn next_firsts(conn: &mut Conn<'_>, keys: &[FirstKey]) -> Result<FxHashMap<First
     let sql = "SELECT e.principal_id, e.campaign_id, e.kind, e.class, e.link_id, e.recipient_id, e.seq, e.occurred_at FROM {keys} CROSS JOIN event AS e
         WHERE e.principal_id = k.k0 AND e.recipient_id = k.k5 AND e.recipient_id <> 0
         AND e.campaign_id = k.k1 AND e.kind = k.k2 AND e.class = k.k3 AND e.link_id = k.k4";
-    conn.lookup(sql, &columns(keys), &mut |row| {
+    conn.lookup(sql, &first_columns(keys), &mut |row| {
         let found = (row.int(6)?, Micros(row.int(7)?).hour().0);
-        let first = next.entry(read_key(row)?).or_insert(found);
+        let first = next.entry(read_first_key(row)?).or_insert(found);
         *first = found.min(*first);
         Ok(())
     })?;

@@ -13,7 +13,7 @@ use super::agents::Agents;
 use super::counting::{ClientKey, ConversionKey, CounterKey, Counts};
 use super::draft::{Draft, Names, drop_duplicates, unpack};
 use super::firsts::{FirstChanges, FirstKey, Firsts};
-use super::supply::supply;
+use super::supply::{supply_hits, supply_known};
 use super::write::{self, Relabelled};
 
 /// About so many bytes of the log are projected in one transaction.
@@ -37,7 +37,7 @@ pub struct Projector {
     ids: Arc<IdMaker>,
     clock: Arc<dyn Clock>,
     /// Where the cursor was after this projector's last batch.
-    cursor: Option<i64>,
+    cursor: Option<Cursor>,
     memory: Memory,
 }
 
@@ -58,6 +58,13 @@ impl Memory {
             firsts: Firsts::default(),
         }
     }
+}
+
+/// The seq up to which everything is projected, and how often a rebuild has corrected figures behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Cursor {
+    seq: i64,
+    generation: i64,
 }
 
 /// Why a batch was undone and has to be tried again.
@@ -88,7 +95,13 @@ impl Projector {
 
     /// The seq up to which everything is projected.
     pub fn cursor(&self) -> Result<i64, StoreError> {
-        self.store.read_here(&Scope::all(), |conn| read_cursor(conn, "SELECT seq FROM projection WHERE name = $1"))
+        Ok(self.read_cursor()?.seq)
+    }
+
+    fn read_cursor(&self) -> Result<Cursor, StoreError> {
+        self.store.read_here(&Scope::all(), |conn| {
+            read_cursor(conn, "SELECT seq, generation FROM projection WHERE name = $1")
+        })
     }
 
     /// Projects one batch, if there is one.
@@ -98,18 +111,18 @@ impl Projector {
             let cursor = match self.cursor {
                 Some(cursor) => cursor,
                 None => {
-                    let cursor = self.cursor()?;
-                    self.memory = Memory::new(cursor == 0);
+                    let cursor = self.read_cursor()?;
+                    self.memory = Memory::new(cursor.seq == 0);
                     *self.cursor.insert(cursor)
                 }
             };
-            let rows = self.reader.after(cursor, BATCH_BYTES)?;
+            let rows = self.reader.after(cursor.seq, BATCH_BYTES)?;
             if rows.is_empty() {
-                return Ok(Projected { seq: cursor, ..Projected::default() });
+                return Ok(Projected { seq: cursor.seq, ..Projected::default() });
             }
             match self.transact(cursor, &rows, check_all) {
                 Ok(Ok(projected)) => {
-                    self.cursor = Some(projected.seq);
+                    self.cursor = Some(Cursor { seq: projected.seq, ..cursor });
                     self.store.log().projected(projected.seq);
                     return Ok(projected);
                 }
@@ -128,7 +141,7 @@ impl Projector {
 
     fn transact(
         &mut self,
-        cursor: i64,
+        cursor: Cursor,
         rows: &[LogRow],
         check_all: bool,
     ) -> Result<Result<Projected, Again>, StoreError> {
@@ -136,8 +149,10 @@ impl Projector {
         let mut again = None;
         let outcome = self.store.write_here(&Scope::all(), |conn| {
             // Updating takes the row's lock on PostgreSQL; on SQLite the transaction holds the only one.
-            let found =
-                read_cursor(conn, "UPDATE projection SET updated_at = updated_at WHERE name = $1 RETURNING seq")?;
+            let found = read_cursor(
+                conn,
+                "UPDATE projection SET updated_at = updated_at WHERE name = $1 RETURNING seq, generation",
+            )?;
             if found != cursor {
                 again = Some(Again::CursorMoved);
                 return Err(StoreError::Busy);
@@ -149,7 +164,7 @@ impl Projector {
                 again = Some(Again::CheckAllIds);
                 return Err(StoreError::Busy);
             }
-            let seq = rows.last().map_or(cursor, |row| row.first_seq + i64::from(row.count) - 1);
+            let seq = rows.last().map_or(cursor.seq, |row| row.first_seq + i64::from(row.count) - 1);
             let relabelled = memory.fold.changes().len() as u64;
             conn.execute(
                 "UPDATE projection SET seq = $2, rule_version = $3, updated_at = $4 WHERE name = $1",
@@ -168,8 +183,8 @@ impl Projector {
     }
 }
 
-fn read_cursor(conn: &mut Conn<'_>, sql: &str) -> Result<i64, StoreError> {
-    conn.first(sql, &["events".into()], |row| row.int(0))?
+fn read_cursor(conn: &mut Conn<'_>, sql: &str) -> Result<Cursor, StoreError> {
+    conn.first(sql, &["events".into()], |row| Ok(Cursor { seq: row.int(0)?, generation: row.int(1)? }))?
         .ok_or(StoreError::Corrupt("the projection has no cursor".into()))
 }
 
@@ -187,7 +202,8 @@ fn batch(
     memory.names.fill(conn, drafts, &mut memory.agents, ids, now)?;
     let hits: Vec<Hit> = drafts.iter().map(Draft::hit).collect();
     let needs = memory.fold.needs(&hits, log_time);
-    supply(conn, &mut memory.fold, &needs, first_seq, true, &|_, stored| stored)?;
+    supply_known(conn, &mut memory.fold, &needs)?;
+    supply_hits(conn, &mut memory.fold, &needs, first_seq, &|_, stored| stored)?;
     memory.fold.take(&hits);
     if write::events(conn, drafts, &memory.fold)? != drafts.len() as u64 {
         memory.firsts.forget();

@@ -6,21 +6,10 @@ use signalbox_events::judge::{Fold, Hit, MessageState, Needs, Reasons, SourceRec
 use signalbox_events::kind::Kind;
 use signalbox_store::{Column, Conn, StoreError};
 
-/// Looks up `needs` and gives them to `fold`. Only events before `before_seq` count. `derived` says whether what was
-/// derived earlier (message times, source records) may be believed; a rebuild keeps its own.
-pub fn supply(
-    conn: &mut Conn<'_>,
-    fold: &mut Fold,
-    needs: &Needs,
-    before_seq: i64,
-    derived: bool,
-    reasons_of: &dyn Fn(i64, Reasons) -> Reasons,
-) -> Result<(), StoreError> {
-    if derived {
-        messages(conn, fold, needs)?;
-        sources(conn, fold, needs)?;
-    }
-    windows(conn, fold, needs, before_seq, reasons_of)
+/// Looks up what the store knows of the messages and sources in `needs`, and gives it to `fold`.
+pub fn supply_known(conn: &mut Conn<'_>, fold: &mut Fold, needs: &Needs) -> Result<(), StoreError> {
+    messages(conn, fold, needs)?;
+    sources(conn, fold, needs)
 }
 
 fn messages(conn: &mut Conn<'_>, fold: &mut Fold, needs: &Needs) -> Result<(), StoreError> {
@@ -64,7 +53,9 @@ fn sources(conn: &mut Conn<'_>, fold: &mut Fold, needs: &Needs) -> Result<(), St
     Ok(())
 }
 
-fn windows(
+/// Looks up the earlier hits in `needs` (those before `before_seq`), and gives them to `fold`. `reasons_of` tells what a
+/// hit is judged to be, given what is stored.
+pub fn supply_hits(
     conn: &mut Conn<'_>,
     fold: &mut Fold,
     needs: &Needs,

@@ -1,10 +1,13 @@
 //! The commands. What each does is in its file; what it takes is declared here, once, for help and parsing.
 
 mod api_token;
+mod doctor;
+mod events;
 mod key;
 mod link;
 mod migrate;
 mod principal;
+mod rebuild;
 mod serve;
 
 use std::net::SocketAddr;
@@ -52,6 +55,16 @@ enum Command {
     /// Make tracking links.
     #[command(subcommand)]
     Link(link::Link),
+    /// The stored events.
+    #[command(subcommand)]
+    Events(events::Events),
+    /// Compute every figure again from the events and say whether it differs.
+    Rebuild(rebuild::Rebuild),
+    /// How opens and clicks are judged.
+    #[command(subcommand)]
+    Verdict(rebuild::Verdict),
+    /// Check settings, disk, clock, database and keys.
+    Doctor(doctor::Doctor),
     /// The brands or clients whose rows are kept apart.
     #[command(subcommand)]
     Principal(principal::Principal),
@@ -86,6 +99,10 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate(command) => command.run(),
         Command::Key(command) => command.run(),
         Command::Link(command) => command.run(),
+        Command::Events(command) => command.run(),
+        Command::Rebuild(command) => command.run(),
+        Command::Verdict(command) => command.run(),
+        Command::Doctor(command) => return Ok(if command.run()? { ExitCode::SUCCESS } else { ExitCode::from(1) }),
         Command::Principal(command) => command.run(),
         Command::ApiToken(command) => command.run(),
     }?;

@@ -58,6 +58,6 @@ impl Serve {
         let faults = Faults { sync_normal: self.fault.contains(&Fault::SyncNormal) };
         let intake_faults = IntakeFaults { acknowledge_early: self.fault.contains(&Fault::AckEarly) };
         let installation = Installation::open(settings, Schema::Migrate, faults, true)?;
-        Server::start(installation, listener, intake_faults)?.run_until_stopped()
+        Server::start(installation, listener, intake_faults, false)?.run_until_stopped()
     }
 }

@@ -79,6 +79,18 @@ impl Sqlite {
         }
     }
 
+    /// Reads every page of the database.
+    pub(crate) fn check_integrity(&self) -> Result<(), StoreError> {
+        self.read(|mut tx| {
+            let mut said = Vec::new();
+            tx.each("PRAGMA quick_check(10)", &[], &mut |row| {
+                said.push(row.text(0)?);
+                Ok(())
+            })?;
+            if said == ["ok"] { Ok(()) } else { Err(StoreError::Corrupt(said.join("; "))) }
+        })
+    }
+
     /// Copies what is committed into the database file; empties the write-ahead log when it has grown too long.
     pub(crate) fn checkpoint(&self) -> Result<(), StoreError> {
         if wal_bytes(&self.path) > WAL_MOST_BYTES {

@@ -1,1 +1,48 @@
+//! Tracking's routes in the web shell.
 
+mod events;
+mod hits;
+mod schema;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::Method;
+use axum::routing::get;
+use signalbox_http::caller::Permission;
+use signalbox_http::route::{Access, Routes};
+use signalbox_store::Store;
+
+use crate::counters::Counters;
+use crate::hit::Gate;
+use crate::intake::Intake;
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct Tracking {
+    pub gate: Gate,
+    pub intake: Intake,
+    pub counters: Arc<Counters>,
+    pub store: Store,
+    /// The principal of events that name none, for callers who reach all.
+    pub default_principal: i64,
+    /// How long a hit waits for its commit.
+    pub patience: Duration,
+    pub batch_events: usize,
+    pub batch_bytes: usize,
+}
+
+/// Adds tracking's routes.
+pub fn routes(routes: Routes, tracking: &Tracking) -> Routes {
+    routes
+        .add(Method::GET, "/o/{*token}", Access::Public, get(hits::hit).with_state(tracking.clone()))
+        .add(Method::GET, "/c/{*token}", Access::Public, get(hits::hit).with_state(tracking.clone()))
+        .add(
+            Method::POST,
+            "/api/v1/events",
+            Access::Api(Permission::EventsWrite),
+            axum::routing::post(events::record).with_state(tracking.clone()),
+        )
+        .add(Method::GET, "/api/v1/schemas/events", Access::Public, get(schema::list))
+        .add(Method::GET, "/api/v1/schemas/events/{kind}", Access::Public, get(schema::one))
+}

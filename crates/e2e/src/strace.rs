@@ -1,0 +1,60 @@
+//! Faults in system calls of a running process, by strace.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use rustix::process::Signal;
+
+use crate::{environment, process};
+
+/// The fault lasts as long as this lives.
+pub struct Fault {
+    strace: Child,
+}
+
+impl Fault {
+    /// From now on these system calls of all threads of the process behave as told, for example
+    /// `fsync,fdatasync:error=EIO`.
+    pub fn inject(pid: u32, fault: &str) -> Result<Self> {
+        environment::require_root()?;
+        let (calls, _) = fault.split_once(':').context("calls:what")?;
+        let mut command = Command::new(environment::program("strace", "strace")?);
+        command.args(["-f", "-e", &format!("trace={calls}"), "-e", &format!("inject={fault}")]);
+        command.args(["-o", "/dev/null", "-p", &pid.to_string()]);
+        let mut strace = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().context("cannot start strace")?;
+        let stderr = strace.stderr.take().context("strace has no stderr")?;
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(std::io::Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        // Made before waiting, so that an early return ends strace too.
+        let fault = Self { strace };
+        loop {
+            match lines.recv_timeout(Duration::from_secs(10)) {
+                Ok(line) if line.contains("attached") => return Ok(fault),
+                Ok(line) if line.contains("attach:") => bail!("{line}; may this container trace processes?"),
+                Ok(_) => (),
+                Err(_) => bail!("strace did not attach to process {pid}"),
+            }
+        }
+    }
+
+    /// Ends the fault; the process goes on.
+    pub fn end(mut self) -> Result<()> {
+        process::signal(self.strace.id(), Signal::INT);
+        self.strace.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Fault {
+    fn drop(&mut self) {
+        process::signal(self.strace.id(), Signal::INT);
+        let _ = self.strace.wait();
+    }
+}

@@ -1,0 +1,275 @@
+//! The figures, computed anew in memory: one pass over the events in order of seq.
+
+use rustc_hash::FxHashMap;
+use signalbox_core::address::{from_bytes, source_key};
+use signalbox_core::time::Micros;
+use signalbox_events::judge::{Fold, Hit, MessageState, Reasons, SourceRecord, weigh};
+use signalbox_events::kind::{Class, Kind};
+use signalbox_store::{Column, Conn, StoreError};
+
+use crate::projector::{Agents, ClientKey, ConversionKey, CounterKey, Counts, FirstKey, supply_hits};
+
+const PAGE: i64 = 20_000;
+
+/// Everything that can be derived from the events up to `seq`.
+pub(super) struct Figures {
+    pub(super) seq: i64,
+    pub(super) events: u64,
+    pub(super) counts: Counts,
+    /// Seq and hour of each first.
+    pub(super) firsts: FxHashMap<FirstKey, (i64, i64)>,
+    pub(super) messages: FxHashMap<(i64, i64), MessageState>,
+    pub(super) sources: FxHashMap<(i64, u128), SourceRecord>,
+    /// By seq, from `first_seq` on: what was computed, and what the store holds.
+    first_seq: i64,
+    reasons: Vec<(Reasons, Reasons)>,
+    fold: Fold,
+    agents: Agents,
+    /// Events that were re-labelled after their page was counted: what they were counted as.
+    relabelled: FxHashMap<i64, Reasons>,
+}
+
+/// The columns of an event that figures depend on.
+struct Row {
+    hit: Hit,
+    received_at: i64,
+    campaign: i64,
+    recipient: i64,
+    user_agent: i64,
+    hints: u32,
+    address: Option<[u8; 16]>,
+    value_micros: Option<i64>,
+    currency: Option<String>,
+    stored: Reasons,
+}
+
+const COLUMNS: &str = "e.seq, e.principal_id, e.campaign_id, e.message_id, e.recipient_id, e.link_id, e.kind, e.occurred_at, e.received_at,
+    e.source, e.user_agent_id, e.hints, e.value_micros, e.currency, e.reasons";
+
+fn read(row: &signalbox_store::Row<'_>) -> Result<Row, StoreError> {
+    let address = row.opt_address(9)?;
+    let kind = Kind::from_code(row.int(6)?).ok_or(StoreError::Shape { column: 6 })?;
+    Ok(Row {
+        hit: Hit {
+            seq: row.int(0)?,
+            principal: row.int(1)?,
+            message: row.int(3)?,
+            link: row.int(5)?,
+            kind,
+            occurred_at: row.int(7)?,
+            source: address.map(|bytes| source_key(from_bytes(bytes))),
+            reasons: Reasons::NONE,
+        },
+        received_at: row.int(8)?,
+        campaign: row.int(2)?,
+        recipient: row.int(4)?,
+        user_agent: row.int(10)?,
+        hints: row.int(11)? as u32,
+        address,
+        value_micros: row.opt_int(12)?,
+        currency: if kind == Kind::Converted { row.opt_text(13)? } else { None },
+        stored: Reasons(row.int(14)? as u32),
+    })
+}
+
+impl Figures {
+    pub(super) fn new() -> Self {
+        Self {
+            seq: 0,
+            events: 0,
+            counts: Counts::default(),
+            firsts: FxHashMap::default(),
+            messages: FxHashMap::default(),
+            sources: FxHashMap::default(),
+            first_seq: 0,
+            reasons: Vec::new(),
+            fold: Fold::new(true),
+            agents: Agents::default(),
+            relabelled: FxHashMap::default(),
+        }
+    }
+
+    /// Takes in the events up to `last`.
+    pub(super) fn advance(
+        &mut self,
+        conn: &mut Conn<'_>,
+        last: i64,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(), StoreError> {
+        let sql =
+            format!("SELECT {COLUMNS} FROM event AS e WHERE e.seq > $1 AND e.seq <= $2 ORDER BY e.seq LIMIT {PAGE}");
+        loop {
+            let mut rows = conn.query(&sql, &[self.seq.into(), last.into()], read)?;
+            let Some(newest) = rows.last().map(|row| row.hit.seq) else { return Ok(()) };
+            self.page(conn, &mut rows)?;
+            self.seq = newest;
+            self.events += rows.len() as u64;
+            progress(self.events);
+        }
+    }
+
+    fn page(&mut self, conn: &mut Conn<'_>, rows: &mut [Row]) -> Result<(), StoreError> {
+        self.agents.learn_ids(conn, rows.iter().map(|row| row.user_agent))?;
+        for row in rows.iter_mut() {
+            row.hit.reasons =
+                self.agents.own_reasons(row.hit.kind, row.user_agent, row.address.map(from_bytes), row.hints);
+        }
+        let hits: Vec<Hit> = rows.iter().map(|row| row.hit).collect();
+        let (first_seq, log_time) = (rows[0].hit.seq, rows[0].received_at);
+        if self.reasons.is_empty() {
+            self.first_seq = first_seq;
+        }
+        let needs = self.fold.needs(&hits, log_time);
+        for key in &needs.messages {
+            self.fold.supply_message(key.0, key.1, self.messages.get(key).copied().unwrap_or_default());
+        }
+        for key in &needs.sources {
+            self.fold.supply_source(key.0, key.1, self.sources.get(key).copied().unwrap_or_default());
+        }
+        let (base, computed) = (self.first_seq, &self.reasons);
+        supply_hits(conn, &mut self.fold, &needs, first_seq, &|seq, stored| {
+            usize::try_from(seq - base).ok().and_then(|place| computed.get(place)).map_or(stored, |pair| pair.0)
+        })?;
+        self.fold.take(&hits);
+        for change in self.fold.changes() {
+            let place = (change.seq - self.first_seq) as usize;
+            self.relabelled.entry(change.seq).or_insert(change.before);
+            self.reasons[place].0 = change.after;
+        }
+        for row in rows.iter() {
+            let reasons = self.fold.reasons(row.hit.seq);
+            let place = (row.hit.seq - self.first_seq) as usize;
+            self.reasons.resize(place, (Reasons::NONE, Reasons::NONE));
+            self.reasons.push((reasons, row.stored));
+            self.count(row, weigh(row.hit.kind, reasons).class, 1);
+        }
+        self.messages
+            .extend(self.fold.touched_messages().map(|(principal, message, state)| ((principal, message), state)));
+        self.sources
+            .extend(self.fold.touched_sources().map(|(principal, source, record)| ((principal, source), record)));
+        self.fold.settle();
+        Ok(())
+    }
+
+    fn count(&mut self, row: &Row, class: Class, change: i64) {
+        let hour = Micros(row.hit.occurred_at).hour().0;
+        let (principal, campaign, kind, link) = (row.hit.principal, row.campaign, row.hit.kind, row.hit.link);
+        let (code, class) = (kind.code(), class.code());
+        self.counts.add(CounterKey { principal, campaign, hour, link, kind: code, class }, change, 0);
+        if kind.is_judged() {
+            let (client, device) = self.agents.client(row.user_agent);
+            self.counts.add_client(
+                ClientKey {
+                    principal,
+                    campaign,
+                    hour,
+                    kind: code,
+                    class,
+                    client: client.into(),
+                    device: device.into(),
+                },
+                change,
+            );
+        }
+        if kind == Kind::Converted && row.value_micros.is_some() {
+            let key = ConversionKey { principal, campaign, hour, currency: row.currency.clone().unwrap_or_default() };
+            let sums = self.counts.conversions.entry(key).or_default();
+            sums.0 += change;
+            sums.1 += change * row.value_micros.unwrap_or_default();
+        }
+        if row.recipient == 0 {
+            return;
+        }
+        let key = FirstKey { principal, campaign, kind: code, class, link, recipient: row.recipient };
+        if change > 0 {
+            let first = self.firsts.entry(key).or_insert((row.hit.seq, hour));
+            *first = (row.hit.seq, hour).min(*first);
+        }
+    }
+
+    /// Settles the events that were re-labelled after they had been counted, and adds the uniques to the counters.
+    pub(super) fn finish(&mut self, conn: &mut Conn<'_>) -> Result<(), StoreError> {
+        let moved: Vec<(i64, Reasons)> = std::mem::take(&mut self.relabelled).into_iter().collect();
+        let sql = format!("SELECT {COLUMNS} FROM {{keys}} CROSS JOIN event AS e WHERE e.seq = k.k0");
+        let mut bereft = Vec::new();
+        for part in moved.chunks(PAGE as usize) {
+            let counted: FxHashMap<i64, Reasons> = part.iter().copied().collect();
+            let mut rows = Vec::with_capacity(part.len());
+            conn.lookup(&sql, &[Column::Ints(part.iter().map(|(seq, _)| *seq).collect())], &mut |row| {
+                rows.push(read(row)?);
+                Ok(())
+            })?;
+            self.agents.learn_ids(conn, rows.iter().map(|row: &Row| row.user_agent))?;
+            for row in &rows {
+                let before = weigh(row.hit.kind, counted[&row.hit.seq]).class;
+                let after = weigh(row.hit.kind, self.computed(row.hit.seq)).class;
+                if before == after {
+                    continue;
+                }
+                self.count(row, before, -1);
+                self.count(row, after, 1);
+                let (principal, campaign, kind, link) =
+                    (row.hit.principal, row.campaign, row.hit.kind.code(), row.hit.link);
+                let key = FirstKey { principal, campaign, kind, class: before.code(), link, recipient: row.recipient };
+                if self.firsts.get(&key).is_some_and(|first| first.0 == row.hit.seq) {
+                    self.firsts.remove(&key);
+                    bereft.push(key);
+                }
+            }
+        }
+        self.find_firsts(conn, &bereft)?;
+        for (key, (_, hour)) in &self.firsts {
+            self.counts.add(key.counter(*hour), 0, 1);
+        }
+        Ok(())
+    }
+
+    /// The first events of keys whose first went elsewhere.
+    fn find_firsts(&mut self, conn: &mut Conn<'_>, keys: &[FirstKey]) -> Result<(), StoreError> {
+        let sql = format!(
+            "SELECT e.seq, e.occurred_at, k.k2 FROM {{keys}} CROSS JOIN event AS e WHERE e.principal_id = k.k0 AND e.recipient_id = k.k1
+             AND e.recipient_id <> 0 AND e.campaign_id = k.k3 AND e.kind = k.k4 AND e.link_id = k.k5 AND e.seq <= {}",
+            self.seq
+        );
+        for part in keys.chunks(PAGE as usize) {
+            let ints = |each: fn(&FirstKey) -> i64| Column::Ints(part.iter().map(each).collect());
+            let columns = [
+                ints(|key| key.principal),
+                ints(|key| key.recipient),
+                Column::Ints((0..part.len() as i64).collect()),
+                ints(|key| key.campaign),
+                ints(|key| key.kind),
+                ints(|key| key.link),
+            ];
+            let mut found = Vec::new();
+            conn.lookup(&sql, &columns, &mut |row| {
+                found.push((row.int(0)?, row.int(1)?, row.int(2)? as usize));
+                Ok(())
+            })?;
+            for (seq, at, place) in found {
+                let key = part[place];
+                let kind = Kind::from_code(key.kind).ok_or(StoreError::Shape { column: 2 })?;
+                if weigh(kind, self.computed(seq)).class.code() == key.class {
+                    let candidate = (seq, Micros(at).hour().0);
+                    let first = self.firsts.entry(key).or_insert(candidate);
+                    *first = candidate.min(*first);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the event `seq` was computed to be.
+    fn computed(&self, seq: i64) -> Reasons {
+        usize::try_from(seq - self.first_seq)
+            .ok()
+            .and_then(|place| self.reasons.get(place))
+            .map_or(Reasons::NONE, |pair| pair.0)
+    }
+
+    /// Events whose stored verdict is another one: seq, stored, computed.
+    pub(super) fn wrong_verdicts(&self) -> impl Iterator<Item = (i64, Reasons, Reasons)> {
+        let seqs = self.first_seq..;
+        seqs.zip(&self.reasons).filter(|(_, pair)| pair.0 != pair.1).map(|(seq, pair)| (seq, pair.1, pair.0))
+    }
+}

@@ -1,0 +1,105 @@
+//! `GET /health`: each part in one word, without sign-in and without details; the status code says whether to send traffic.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Json, Response};
+use prometheus::IntGauge;
+use serde::Serialize;
+use signalbox_core::clock::Clock;
+use signalbox_core::time::SECOND;
+use signalbox_store::{Scope, Store};
+use signalbox_tracking::intake::Intake;
+
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Below this the disk counts as full.
+const DISK_LEAST_BYTES: u64 = 64 << 20;
+const DISK_WARN_BYTES: u64 = 1 << 30;
+
+/// How a part is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    Pass,
+    Warn,
+    Fail,
+}
+
+/// What is looked at.
+#[derive(Clone)]
+pub struct Health {
+    pub store: Store,
+    pub intake: Intake,
+    pub queue_events: usize,
+    pub projector_failing: Option<IntGauge>,
+    pub data: Arc<std::path::Path>,
+    pub clock: Arc<dyn Clock>,
+    /// When the clock was last seen, to notice that it jumped back.
+    pub last_seen: Arc<AtomicI64>,
+}
+
+#[derive(Serialize)]
+struct Report {
+    status: Status,
+    version: &'static str,
+    components: Vec<Component>,
+}
+
+#[derive(Serialize)]
+struct Component {
+    name: &'static str,
+    status: Status,
+}
+
+/// Free and usable bytes on the file system that holds `path`.
+pub fn free_bytes(path: &std::path::Path) -> Option<u64> {
+    rustix::fs::statvfs(path).ok().map(|stat| stat.f_bavail * stat.f_frsize)
+}
+
+impl Health {
+    async fn components(&self) -> Vec<Component> {
+        let pass_unless = |bad: bool| if bad { Status::Fail } else { Status::Pass };
+        let answer = tokio::time::timeout(
+            PATIENCE,
+            self.store.read(Scope::all(), |conn| conn.first("SELECT 1", &[], |_| Ok(()))),
+        )
+        .await;
+        let waiting = self.intake.waiting();
+        let intake = match self.store.health().poisoned() {
+            Some(_) => Status::Fail,
+            None if waiting >= self.queue_events => Status::Fail,
+            None if waiting > self.queue_events / 2 => Status::Warn,
+            None => Status::Pass,
+        };
+        let disk = match free_bytes(&self.data) {
+            Some(free) if free < DISK_LEAST_BYTES => Status::Fail,
+            Some(free) if free < DISK_WARN_BYTES => Status::Warn,
+            Some(_) => Status::Pass,
+            None => Status::Warn,
+        };
+        let now = self.clock.now().0;
+        let clock =
+            if self.last_seen.fetch_max(now, Ordering::Relaxed) > now + SECOND { Status::Warn } else { Status::Pass };
+        let mut components = vec![
+            Component { name: "database", status: pass_unless(!matches!(answer, Ok(Ok(_)))) },
+            Component { name: "intake", status: intake },
+            Component { name: "disk", status: disk },
+            Component { name: "clock", status: clock },
+        ];
+        if let Some(failing) = &self.projector_failing {
+            let status = if failing.get() == 0 { Status::Pass } else { Status::Warn };
+            components.push(Component { name: "projector", status });
+        }
+        components
+    }
+
+    /// The answer.
+    pub async fn answer(self) -> Response {
+        let components = self.components().await;
+        let status = components.iter().map(|component| component.status).max().unwrap_or(Status::Pass);
+        let code = if status == Status::Fail { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+        (code, Json(Report { status, version: env!("CARGO_PKG_VERSION"), components })).into_response()
+    }
+}

@@ -1,0 +1,131 @@
+//! `POST /api/v1/events`
+
+use std::io::Read as _;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Json, Response};
+use bytes::Bytes;
+use serde::Serialize;
+use signalbox_core::problem::ItemProblem;
+use signalbox_events::chunk::Packed;
+use signalbox_http::caller::Caller;
+use signalbox_http::reply::{Refusal, Reply};
+use signalbox_http::shell::Origin;
+
+use super::Tracking;
+use crate::intake::Outcome;
+use crate::wire::{Sender, pack, split};
+
+/// What became of a batch.
+#[derive(Debug, Serialize)]
+struct Receipt {
+    /// Events that are on disk now (a repeated id counts: it was recorded before).
+    recorded: usize,
+    /// One id per event of the request, null for refused ones.
+    ids: Vec<Option<String>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<ItemProblem>,
+}
+
+pub(super) async fn record(
+    State(tracking): State<Tracking>,
+    Extension(caller): Extension<Caller>,
+    Extension(origin): Extension<Origin>,
+    headers: HeaderMap,
+    body: Body,
+) -> Reply<Response> {
+    let body = read_body(&headers, body, tracking.batch_bytes).await?;
+    let gate = &tracking.gate;
+    let now = gate.clock.now();
+    let sender = Sender {
+        scope: &caller.scope,
+        principal: caller
+            .scope
+            .only()
+            .or_else(|| caller.scope.contains(tracking.default_principal).then_some(tracking.default_principal)),
+        request_id: if origin.trusted { &origin.request_id } else { "" },
+        now,
+    };
+    let items = split(&body, tracking.batch_events).map_err(Refusal::bad_request)?;
+    let mut packed = Packed::default();
+    let (mut ids, mut errors) = (Vec::with_capacity(items.len()), Vec::new());
+    for (index, item) in items.iter().enumerate() {
+        match pack(item, &sender, gate.ids.next_at(now), &mut packed) {
+            Ok(id) => ids.push(Some(id)),
+            Err(detail) => {
+                ids.push(None);
+                errors.push(ItemProblem { index, detail });
+            }
+        }
+    }
+    tracking.counters.rejected_items.inc_by(errors.len() as u64);
+    let recorded = packed.count() as usize;
+    if recorded == 0 {
+        let mut refusal = Refusal::new(
+            StatusCode::BAD_REQUEST,
+            "events-refused",
+            "No event was recorded",
+            "Every event of the request is wrong; see errors.",
+        );
+        refusal.0.errors = errors;
+        return Err(refusal);
+    }
+    match tracking.intake.record(packed, tracking.patience).await {
+        Ok(Outcome::Recorded) => Ok(Json(Receipt { recorded, ids, errors }).into_response()),
+        Ok(Outcome::Unrecorded) => {
+            tracking.counters.unrecorded_store.inc_by(recorded as u64);
+            Err(Refusal::unavailable(
+                "The events could not be made durable. Send them again with the same ids: nothing is counted twice.",
+                2,
+            ))
+        }
+        Err(_) => {
+            tracking.counters.unrecorded_overload.inc_by(recorded as u64);
+            Err(Refusal::unavailable(
+                "More events arrive than can be stored. Send these again later with the same ids.",
+                1,
+            ))
+        }
+    }
+}
+
+/// The whole body, decompressed, within its limit.
+async fn read_body(headers: &HeaderMap, body: Body, most: usize) -> Reply<Bytes> {
+    let too_large = || {
+        Refusal::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-large",
+            "The body is too large",
+            format!("At most {most} bytes, after decompression."),
+        )
+    };
+    let raw = to_bytes(body, most).await.map_err(|error| {
+        let over_limit =
+            std::error::Error::source(&error).is_some_and(|source| source.to_string().contains("length limit"));
+        if over_limit { too_large() } else { Refusal::bad_request("The body ended early.") }
+    })?;
+    match headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?")) {
+        None | Some("identity" | "") => Ok(raw),
+        Some("gzip" | "x-gzip") => {
+            // A few bytes may stand for gigabytes: reading stops at the limit, on a thread that may block.
+            let inflated = tokio::task::spawn_blocking(move || {
+                let mut text = Vec::new();
+                let read = flate2::read::MultiGzDecoder::new(raw.as_ref()).take(most as u64 + 1).read_to_end(&mut text);
+                read.map(|_| text)
+            });
+            match inflated.await {
+                Ok(Ok(text)) if text.len() > most => Err(too_large()),
+                Ok(Ok(text)) => Ok(Bytes::from(text)),
+                _ => Err(Refusal::bad_request("The body is not gzip, although content-encoding says so.")),
+            }
+        }
+        Some(other) => Err(Refusal::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-encoding",
+            "The content encoding is not supported",
+            format!("{other:?} is not supported; send gzip or no encoding."),
+        )),
+    }
+}
