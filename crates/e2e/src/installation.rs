@@ -1,6 +1,5 @@
 //! One installation: a data directory, perhaps a PostgreSQL database, and the commands on them.
 
-use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -19,8 +18,6 @@ pub struct Installation {
     binary: PathBuf,
     pub data: PathBuf,
     database_url: Option<String>,
-    /// Where it listens: a port of its own each time, unless told.
-    pub listen: String,
     _folder: Option<TempDir>,
 }
 
@@ -51,16 +48,14 @@ impl Installation {
 
     /// On SQLite, in a folder that somebody else looks after.
     pub fn at(data: PathBuf) -> Result<Self> {
-        let listen = "127.0.0.1:0".to_owned();
-        Ok(Self { binary: environment::binary()?, data, database_url: None, listen, _folder: None })
+        Ok(Self { binary: environment::binary()?, data, database_url: None, _folder: None })
     }
 
-    /// On the empty PostgreSQL database of `url`.
-    pub fn postgres(url: String) -> Result<Self> {
-        let mut installation = Self::sqlite()?;
-        installation.database_url = Some(url);
-        installation.run(&["migrate"])?;
-        Ok(installation)
+    /// The same with the empty PostgreSQL database of `url`.
+    pub fn on_postgres(mut self, url: String) -> Result<Self> {
+        self.database_url = Some(url);
+        self.run(&["migrate"])?;
+        Ok(self)
     }
 
     /// A command on this installation.
@@ -86,7 +81,7 @@ impl Installation {
 
     /// Starts the server with these arguments.
     pub fn serve_with(&self, arguments: &[&str]) -> Result<Server> {
-        let mut command = self.command(&["serve", "--listen", &self.listen]);
+        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
         Server::start(command.args(arguments))
     }
 
@@ -138,13 +133,6 @@ impl Installation {
         let number = printed.split_whitespace().last().unwrap_or_default();
         number.parse().with_context(|| format!("`events count` printed {printed:?}"))
     }
-}
-
-/// How many events each id has: one, if all is well.
-pub fn by_id(events: &[Stored]) -> HashMap<&str, usize> {
-    let mut counts = HashMap::new();
-    events.iter().for_each(|event| *counts.entry(event.id.as_str()).or_default() += 1);
-    counts
 }
 
 fn parse_link(line: &str) -> Result<Link> {

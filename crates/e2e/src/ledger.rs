@@ -23,7 +23,9 @@ pub struct Ledger {
     pub refused: u64,
     /// Connections that ended before an answer began.
     pub unanswered: u64,
-    /// What no client should ever see: answers that are cut off or wrong.
+    /// Answers that began and did not end; only a process that was killed may leave them.
+    pub cut_off: Vec<String>,
+    /// Answers that no client should ever see.
     pub wrong: Vec<String>,
 }
 
@@ -72,6 +74,7 @@ impl Ledger {
         self.unrecorded += other.unrecorded;
         self.refused += other.refused;
         self.unanswered += other.unanswered;
+        self.cut_off.extend(other.cut_off);
         self.wrong.extend(other.wrong);
     }
 

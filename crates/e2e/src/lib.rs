@@ -11,3 +11,4 @@ pub mod load;
 pub mod process;
 pub mod server;
 pub mod strace;
+pub mod timing;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -12,6 +12,8 @@ use serde_json::Value;
 use crate::client::{Answer, Broken, Client};
 use crate::installation::{DESTINATION, Installation, Link};
 use crate::ledger::Ledger;
+use crate::process;
+use crate::server::Server;
 
 /// How many clients of each sort.
 #[derive(Debug, Clone, Copy)]
@@ -124,6 +126,21 @@ impl Load {
     }
 }
 
+/// Asks for a pixel until one is recorded; how long that took since `since`.
+pub fn first_recorded(server: &Server, targets: &Targets, ledger: &mut Ledger, since: Instant) -> Result<Duration> {
+    const LIMIT: Duration = Duration::from_secs(30);
+    process::wait_for(LIMIT, "a recorded hit", || {
+        let mut client = server.client()?;
+        let link = targets.pixel();
+        ledger.send_hit(link);
+        let answer = client.get(&link.path)?;
+        let id = answer.event_id().with_context(|| format!("{} without x-event-id", answer.status))?;
+        ledger.acknowledge_hit(link, id);
+        Ok(since.elapsed())
+    })
+    .with_context(|| format!("the server said:\n{}", server.log()))
+}
+
 struct Worker {
     address: SocketAddr,
     targets: Targets,
@@ -137,6 +154,7 @@ impl Worker {
         match work(self) {
             Ok(()) => return,
             Err(Broken::Unanswered(_)) => self.ledger.unanswered += 1,
+            Err(broken @ Broken::CutOff(_)) => self.ledger.cut_off.push(broken.to_string()),
             Err(broken) => self.ledger.wrong.push(broken.to_string()),
         }
         self.client = None;

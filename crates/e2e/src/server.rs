@@ -73,18 +73,6 @@ impl Server {
         Ok(self.client()?.request("POST", "/api/v1/events", &headers, body.as_bytes())?)
     }
 
-    /// Tries until a pixel is recorded; how long it took since `since`.
-    pub fn first_recorded(&self, pixel: &str, since: Instant, limit: Duration) -> Result<(String, Duration)> {
-        let id = process::wait_for(limit.saturating_sub(since.elapsed()), "a recorded hit", || {
-            let answer = self.get(pixel)?;
-            answer.event_id().map(str::to_owned).with_context(|| format!("{} without x-event-id", answer.status))
-        });
-        match id {
-            Ok(id) => Ok((id, since.elapsed())),
-            Err(error) => Err(error.context(format!("the server said:\n{}", self.log()))),
-        }
-    }
-
     /// `kill -9`.
     pub fn kill(mut self) -> Result<()> {
         self.child.kill()?;

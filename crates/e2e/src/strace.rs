@@ -10,6 +10,25 @@ use rustix::process::Signal;
 
 use crate::{environment, process};
 
+/// The same command with these system calls failing from its start on.
+pub fn under_fault(command: &Command, fault: &str) -> Result<Command> {
+    let mut traced = Command::new(environment::program("strace", "strace")?);
+    traced.args(arguments(fault)?).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => traced.env(name, value),
+            None => traced.env_remove(name),
+        };
+    }
+    Ok(traced)
+}
+
+fn arguments(fault: &str) -> Result<Vec<String>> {
+    let (calls, _) = fault.split_once(':').context("a fault is CALLS:WHAT")?;
+    let words = ["-f", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e", &format!("inject={fault}")];
+    Ok(words.map(str::to_owned).to_vec())
+}
+
 /// The fault lasts as long as this lives.
 pub struct Fault {
     strace: Child,
@@ -20,10 +39,8 @@ impl Fault {
     /// `fsync,fdatasync:error=EIO`.
     pub fn inject(pid: u32, fault: &str) -> Result<Self> {
         environment::require_root()?;
-        let (calls, _) = fault.split_once(':').context("calls:what")?;
         let mut command = Command::new(environment::program("strace", "strace")?);
-        command.args(["-f", "-e", &format!("trace={calls}"), "-e", &format!("inject={fault}")]);
-        command.args(["-o", "/dev/null", "-p", &pid.to_string()]);
+        command.args(arguments(fault)?).args(["-p", &pid.to_string()]);
         let mut strace = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().context("cannot start strace")?;
         let stderr = strace.stderr.take().context("strace has no stderr")?;
         let (sender, lines) = mpsc::channel();

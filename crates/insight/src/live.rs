@@ -3,13 +3,13 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::extract::{Extension, State};
+use axum::extract::{Extension, Query, State};
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, KeepAliveStream, Sse};
 use serde_json::{Value, json};
 use signalbox_core::time::{DAY, Micros};
 use signalbox_http::caller::Caller;
-use signalbox_http::reply::Reply;
+use signalbox_http::reply::{Refusal, Reply};
 use signalbox_store::{Scope, Store, StoreError};
 use tokio::sync::watch;
 use tokio_stream::wrappers::ReceiverStream;
@@ -24,6 +24,12 @@ const MOST_EVENTS: i64 = 50;
 const MOST_REPLAYED: i64 = 500;
 /// Totals are computed for one watcher at most this often.
 const TOTALS_EVERY: Duration = Duration::from_millis(500);
+
+/// From when on the totals count.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Asked {
+    from: Option<String>,
+}
 
 /// The process's one watch on the projector's cursor.
 #[derive(Clone)]
@@ -55,8 +61,13 @@ impl Live {
 pub(crate) async fn stream(
     State(insight): State<Insight>,
     Extension(caller): Extension<Caller>,
+    Query(asked): Query<Asked>,
     headers: HeaderMap,
 ) -> Reply<Sse<KeepAliveStream<ReceiverStream<Result<Event, Infallible>>>>> {
+    let totals_from = match asked.from {
+        Some(text) => Some(text.parse::<Micros>().map_err(|error| Refusal::bad_request(format!("from: {error}")))?),
+        None => None,
+    };
     let resume =
         headers.get("last-event-id").and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<i64>().ok());
     let start = match resume {
@@ -64,7 +75,7 @@ pub(crate) async fn stream(
         None => insight.store.read(Scope::all(), report::projected_seq).await?,
     };
     let (sender, receiver) = tokio::sync::mpsc::channel(16);
-    tokio::spawn(watch(insight, caller.scope, start, resume.is_some(), sender));
+    tokio::spawn(watch(insight, caller.scope, start, resume.is_some(), totals_from, sender));
     Ok(Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
 }
 
@@ -74,6 +85,7 @@ async fn watch(
     scope: Scope,
     mut seen: i64,
     replay: bool,
+    totals_from: Option<Micros>,
     sender: tokio::sync::mpsc::Sender<Result<Event, Infallible>>,
 ) {
     let mut cursor = insight.live.cursor.clone();
@@ -108,7 +120,7 @@ async fn watch(
         if stale && totals_at <= tokio::time::Instant::now() {
             totals_at = tokio::time::Instant::now() + TOTALS_EVERY;
             stale = false;
-            if let Ok(totals) = totals(&insight.store, scope.clone(), insight.clock.now()).await
+            if let Ok(totals) = totals(&insight.store, scope.clone(), totals_from, insight.clock.now()).await
                 && sender.send(Ok(Event::default().event("totals").data(totals.to_string()))).await.is_err()
             {
                 return;
@@ -117,9 +129,11 @@ async fn watch(
     }
 }
 
-/// The headline numbers of the last 24 hours.
-async fn totals(store: &Store, scope: Scope, now: Micros) -> Result<Value, StoreError> {
-    let totals = store.read(scope, move |conn| report::totals(conn, &Range::last(DAY, now))).await?;
+/// The headline numbers since `from`, or of the last 24 hours.
+async fn totals(store: &Store, scope: Scope, from: Option<Micros>, now: Micros) -> Result<Value, StoreError> {
+    let last_day = Range::last(DAY, now);
+    let range = Range { from: from.map_or(last_day.from, Micros::hour), to: last_day.to };
+    let totals = store.read(scope, move |conn| report::totals(conn, &range)).await?;
     Ok(json!({
         "opens_human": totals.opens.human.total,
         "clicks_human": totals.clicks.human.total,

@@ -1,6 +1,7 @@
 //! The binary: one file per command, and the wiring of the features.
 
 mod command;
+mod demo;
 mod health;
 mod installation;
 mod keyfile;

@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -180,6 +181,27 @@ impl Server {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What it serves.
+    pub fn installation(&self) -> &Arc<Installation> {
+        &self.installation
+    }
+
+    /// A flag that SIGTERM and SIGINT raise.
+    pub fn interrupted(&self) -> anyhow::Result<Arc<AtomicBool>> {
+        let flag = Arc::new(AtomicBool::new(false));
+        let raised = Arc::clone(&flag);
+        let _inside = self.runtime.enter();
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        self.runtime.spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => (),
+                _ = interrupt.recv() => (),
+            }
+            raised.store(true, Ordering::SeqCst);
+        });
+        Ok(flag)
     }
 
     /// Serves until SIGTERM or SIGINT, then stops in order.

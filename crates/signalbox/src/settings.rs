@@ -106,6 +106,8 @@ pub struct Overrides {
     pub data: Option<PathBuf>,
     pub listen: Option<SocketAddr>,
     pub limits_off: bool,
+    /// Look for no settings file.
+    pub no_file: bool,
 }
 
 /// A setting is wrong; the text names the place and what would be right.
@@ -126,6 +128,11 @@ pub fn environment() -> Vec<(String, String)> {
     std::env::vars().collect()
 }
 
+/// What the demo runs with: nothing from outside, and only warnings in the log.
+pub fn demo_environment() -> Vec<(String, String)> {
+    vec![("LOG_LEVEL".into(), "warn".into())]
+}
+
 impl Settings {
     /// Puts the four sources together. Pure but for reading the file.
     pub fn load(overrides: &Overrides, environment: &[(String, String)]) -> Result<Self, BadSetting> {
@@ -134,6 +141,7 @@ impl Settings {
         let data = overrides.data.clone().or_else(|| variable(environment, "SIGNALBOX_DATA").map(PathBuf::from));
         let file = match &overrides.config {
             Some(path) => Some(path.clone()),
+            None if overrides.no_file => None,
             None => [
                 "signalbox.toml".into(),
                 data.clone().unwrap_or_else(|| "signalbox-data".into()).join("signalbox.toml"),

@@ -101,7 +101,8 @@ pub fn pack(item: &RawValue, sender: &Sender<'_>, own: i64, packed: &mut Packed)
     };
     let value_micros = wire.value.map(|value| parse_value(value.get())).transpose()?;
     let currency = check(wire.currency.as_deref(), "currency", 3)?.unwrap_or_default();
-    if !currency.is_empty() && !(currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_uppercase())) {
+    let is_code = currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_uppercase());
+    if !currency.is_empty() && !is_code {
         return Err(format!("currency {currency:?} is not an ISO 4217 code such as EUR"));
     }
     if value_micros.is_some() && currency.is_empty() {

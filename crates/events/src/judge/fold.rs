@@ -414,6 +414,9 @@ mod tests {
         }
     }
 
+    /// Kind, message, link, source, oddness, step in time, lateness.
+    type Drawn = (i64, i64, i64, u128, bool, i64, i64);
+
     fn log() -> impl Strategy<Value = Vec<(Hit, i64)>> {
         let event = (
             0i64..6,
@@ -426,10 +429,7 @@ mod tests {
         );
         prop::collection::vec(event, 1..60).prop_map(|events| {
             let mut received = 1_000_000 * SECOND;
-            let hit = |(seq, (kind, message, link, source, odd, step, late)): (
-                usize,
-                (i64, i64, i64, u128, bool, i64, i64),
-            )| {
+            let hit = |(seq, (kind, message, link, source, odd, step, late)): (usize, Drawn)| {
                 received += step * SECOND / 20;
                 let kind = [Kind::Opened, Kind::Clicked, Kind::Clicked, Kind::Opened, Kind::Sent, Kind::Delivered]
                     [kind as usize];

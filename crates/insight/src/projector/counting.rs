@@ -35,14 +35,17 @@ pub struct ConversionKey {
     pub currency: String,
 }
 
+/// Two sums that go together.
+pub type Sums = (i64, i64);
+
 /// Sums on their way into the counters.
 #[derive(Debug, Default)]
 pub struct Counts {
     /// Total and uniques.
-    pub counters: FxHashMap<CounterKey, (i64, i64)>,
+    pub counters: FxHashMap<CounterKey, Sums>,
     pub clients: FxHashMap<ClientKey, i64>,
     /// Total and value in millionths.
-    pub conversions: FxHashMap<ConversionKey, (i64, i64)>,
+    pub conversions: FxHashMap<ConversionKey, Sums>,
 }
 
 const COUNTER: Insert = Insert {
@@ -92,6 +95,10 @@ const CONVERSION: Insert = Insert {
     returning: "",
 };
 
+fn ints<R>(rows: &[R], each: impl Fn(&R) -> i64) -> Column<'static> {
+    Column::Ints(rows.iter().map(each).collect())
+}
+
 impl Counts {
     /// Adds to a counter.
     pub fn add(&mut self, key: CounterKey, total: i64, uniques: i64) {
@@ -107,54 +114,49 @@ impl Counts {
 
     /// Writes all sums.
     pub fn write(&self, conn: &mut Conn<'_>) -> Result<(), StoreError> {
-        let ints = |each: &dyn Fn(&(&CounterKey, &(i64, i64))) -> i64, rows: &[(&CounterKey, &(i64, i64))]| {
-            Column::Ints(rows.iter().map(each).collect())
-        };
         let mut rows: Vec<_> = self.counters.iter().filter(|(_, sums)| **sums != (0, 0)).collect();
         rows.sort_unstable_by_key(|(key, _)| **key);
         conn.insert(
             &COUNTER,
             &[
-                ints(&|row| row.0.principal, &rows),
-                ints(&|row| row.0.campaign, &rows),
-                ints(&|row| row.0.hour, &rows),
-                ints(&|row| row.0.link, &rows),
-                ints(&|row| row.0.kind, &rows),
-                ints(&|row| row.0.class, &rows),
-                ints(&|row| row.1.0, &rows),
-                ints(&|row| row.1.1, &rows),
+                ints(&rows, |row| row.0.principal),
+                ints(&rows, |row| row.0.campaign),
+                ints(&rows, |row| row.0.hour),
+                ints(&rows, |row| row.0.link),
+                ints(&rows, |row| row.0.kind),
+                ints(&rows, |row| row.0.class),
+                ints(&rows, |row| row.1.0),
+                ints(&rows, |row| row.1.1),
             ],
             &mut |_| Ok(()),
         )?;
         let mut rows: Vec<_> = self.clients.iter().filter(|(_, total)| **total != 0).collect();
         rows.sort_unstable();
-        let ints = |each: &dyn Fn(&(&ClientKey, &i64)) -> i64| Column::Ints(rows.iter().map(each).collect());
         conn.insert(
             &CLIENT,
             &[
-                ints(&|row| row.0.principal),
-                ints(&|row| row.0.campaign),
-                ints(&|row| row.0.hour),
-                ints(&|row| row.0.kind),
-                ints(&|row| row.0.class),
+                ints(&rows, |row| row.0.principal),
+                ints(&rows, |row| row.0.campaign),
+                ints(&rows, |row| row.0.hour),
+                ints(&rows, |row| row.0.kind),
+                ints(&rows, |row| row.0.class),
                 Column::Texts(rows.iter().map(|row| row.0.client.as_ref()).collect()),
                 Column::Texts(rows.iter().map(|row| row.0.device.as_ref()).collect()),
-                ints(&|row| *row.1),
+                ints(&rows, |row| *row.1),
             ],
             &mut |_| Ok(()),
         )?;
         let mut rows: Vec<_> = self.conversions.iter().collect();
         rows.sort_unstable();
-        let ints = |each: &dyn Fn(&(&ConversionKey, &(i64, i64))) -> i64| Column::Ints(rows.iter().map(each).collect());
         conn.insert(
             &CONVERSION,
             &[
-                ints(&|row| row.0.principal),
-                ints(&|row| row.0.campaign),
-                ints(&|row| row.0.hour),
+                ints(&rows, |row| row.0.principal),
+                ints(&rows, |row| row.0.campaign),
+                ints(&rows, |row| row.0.hour),
                 Column::Texts(rows.iter().map(|row| row.0.currency.as_str()).collect()),
-                ints(&|row| row.1.0),
-                ints(&|row| row.1.1),
+                ints(&rows, |row| row.1.0),
+                ints(&rows, |row| row.1.1),
             ],
             &mut |_| Ok(()),
         )

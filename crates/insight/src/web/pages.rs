@@ -19,6 +19,8 @@ use crate::report::{self, ByClass, Share, Totals};
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Campaigns on the overview.
 const MOST_CAMPAIGNS: i64 = 100;
+/// Contacts on a campaign's page.
+const MOST_CONTACTS: usize = 15;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Asked {
@@ -107,7 +109,7 @@ pub(super) async fn overview(
         tiles,
         chart: opens_and_clicks(&overview.series, bucket),
         campaigns: campaigns.iter().map(campaign_row).collect(),
-        live_url: "/api/v1/live".into(),
+        live_url: format!("/api/v1/live?from={}", chosen.range.from),
     })
 }
 
@@ -153,12 +155,12 @@ pub(super) async fn campaign(
         None,
         None,
     ));
-    let through = percent(totals.clicks.human.unique, totals.opens.human.unique);
+    let through = percent(totals.clicks.human.unique, delivered);
     tiles.push(tile(
         "click_through",
         "Click-through",
         through,
-        "unique clicks per unique open, people".into(),
+        "unique clicks by people per delivered".into(),
         None,
         None,
     ));
@@ -202,6 +204,7 @@ pub(super) async fn campaign(
         contacts: report
             .contacts
             .iter()
+            .take(MOST_CONTACTS)
             .map(|contact| ContactRow {
                 name: contact.key.clone().unwrap_or_else(|| contact.id.to_string()),
                 opens: number(contact.opens),

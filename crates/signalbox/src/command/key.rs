@@ -3,6 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 use signalbox_core::clock::{Clock as _, SystemClock};
+use signalbox_crypto::keyring::KeyInfo;
 
 use super::Common;
 use crate::keyfile;
@@ -34,18 +35,12 @@ impl Key {
         let data = common.settings(None, false)?.server.data;
         let mut ring = keyfile::load_or_create(&data, now)?;
         match change {
-            None => {
-                return print(common.output, &ring.list(now), |keys| {
-                    let until = |key: &signalbox_crypto::keyring::KeyInfo| {
-                        key.verify_until.map_or("-".into(), |at| at.to_string())
-                    };
-                    let rows: Vec<_> = keys
-                        .iter()
-                        .map(|key| vec![key.id.to_string(), key.state.into(), key.sign_from.to_string(), until(key)])
-                        .collect();
-                    table(&["KEY", "STATE", "SIGNS FROM", "VERIFIES UNTIL"], &rows)
-                });
-            }
+            None => print(common.output, &ring.list(now), |keys| {
+                let until = |key: &KeyInfo| key.verify_until.map_or("-".into(), |at| at.to_string());
+                let row =
+                    |key: &KeyInfo| vec![key.id.to_string(), key.state.into(), key.sign_from.to_string(), until(key)];
+                table(&["KEY", "STATE", "SIGNS FROM", "VERIFIES UNTIL"], &keys.iter().map(row).collect::<Vec<_>>())
+            }),
             Some(None) => {
                 let id = ring.rotate(now)?;
                 keyfile::replace(&data, &ring)?;

@@ -1,6 +1,7 @@
 //! The commands. What each does is in its file; what it takes is declared here, once, for help and parsing.
 
 mod api_token;
+mod demo;
 mod doctor;
 mod events;
 mod key;
@@ -45,6 +46,8 @@ pub struct Common {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// See it work: a campaign, its mail clients, a receipt, and pages to look at. Leaves nothing behind.
+    Demo(demo::Demo),
     /// Serve everything: pixels, clicks, API, pages.
     Serve(serve::Serve),
     /// Bring the database schema up to date.
@@ -75,7 +78,8 @@ enum Command {
 
 impl Common {
     fn settings(&self, listen: Option<SocketAddr>, limits_off: bool) -> anyhow::Result<Settings> {
-        let overrides = Overrides { config: self.config.clone(), data: self.data.clone(), listen, limits_off };
+        let overrides =
+            Overrides { config: self.config.clone(), data: self.data.clone(), listen, limits_off, no_file: false };
         Ok(Settings::load(&overrides, &settings::environment())?)
     }
 
@@ -95,6 +99,7 @@ impl Common {
 /// Runs what the command line says.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
+        Command::Demo(command) => command.run(),
         Command::Serve(command) => command.run(),
         Command::Migrate(command) => command.run(),
         Command::Key(command) => command.run(),

@@ -1,0 +1,202 @@
+//! Storage that fails: a sync that fails, one that takes seconds, a disk that is full. Nothing is acknowledged that is
+//! not stored, recipients never notice, callers of the API are told, and the server heals where it can.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use signalbox_e2e::disk::Small;
+use signalbox_e2e::environment::alone;
+use signalbox_e2e::installation::{DESTINATION, Installation};
+use signalbox_e2e::ledger::Ledger;
+use signalbox_e2e::load::{Clients, Load, Targets, USUAL, body, first_recorded};
+use signalbox_e2e::process::{output, wait_for};
+use signalbox_e2e::server::Server;
+use signalbox_e2e::strace::{Fault, under_fault};
+use signalbox_e2e::timing::READY;
+
+const SYNCS: &str = "fsync,fdatasync";
+
+/// One pixel, one click and one API event, as their senders see them while nothing can be stored.
+fn ask_in_vain(server: &Server, targets: &Targets, ledger: &mut Ledger) -> Result<()> {
+    let (pixel, click) = (targets.pixel(), targets.click());
+    ledger.send_hit(pixel);
+    ledger.send_hit(click);
+    let answer = server.get(&pixel.path)?;
+    ensure!(answer.status == 200 && answer.body.len() == 43, "a pixel got {answer:?}");
+    ensure!(answer.event_id().is_none(), "a pixel was acknowledged: {answer:?}");
+    let answer = server.get(&click.path)?;
+    ensure!(answer.status == 302 && answer.header("location") == Some(DESTINATION), "a click got {answer:?}");
+    ensure!(answer.event_id().is_none(), "a click was acknowledged: {answer:?}");
+    let (name, ids) = targets.batch(20);
+    ledger.send_batch(&name, &ids);
+    let answer = server.post_events(targets.token(), &body(&ids))?;
+    ensure!(answer.status == 503, "an API batch got {} {}", answer.status, answer.text());
+    ensure!(answer.header("retry-after").is_some(), "503 without Retry-After: {answer:?}");
+    Ok(())
+}
+
+fn health(server: &Server) -> Result<u16> {
+    Ok(server.get("/health")?.status)
+}
+
+/// Records by hits and by the API again, and says so on `/health`.
+fn all_is_well(server: &Server, targets: &Targets, ledger: &mut Ledger, since: Instant) -> Result<Duration> {
+    let ready = first_recorded(server, targets, ledger, since)?;
+    let (name, ids) = targets.batch(20);
+    ledger.send_batch(&name, &ids);
+    let answer = server.post_events(targets.token(), &body(&ids))?;
+    ensure!(answer.status == 200, "an API batch got {} {}", answer.status, answer.text());
+    ledger.acknowledge_batch(&ids);
+    wait_for(READY, "/health with 200", || {
+        let answer = server.get("/health")?;
+        if answer.status == 200 { Ok(()) } else { bail!("{} {}", answer.status, answer.text()) }
+    })?;
+    Ok(ready)
+}
+
+fn settle(installation: &Installation, ledger: &Ledger, what: &str) -> Result<()> {
+    let balance = ledger.balance(&installation.export()?);
+    eprintln!("{what}: {balance}; {} unrecorded, {} refused", ledger.unrecorded, ledger.refused);
+    ensure!(balance.is_even(), "{balance}");
+    ensure!(ledger.wrong.is_empty(), "wrong answers: {:?}", ledger.wrong);
+    ensure!(ledger.cut_off.is_empty(), "answers are cut off: {:?}", ledger.cut_off);
+    Ok(())
+}
+
+#[test]
+fn after_a_failed_sync_nothing_is_acknowledged_until_a_fresh_start() -> Result<()> {
+    let _alone = alone()?;
+    let installation = Installation::sqlite()?;
+    let (targets, mut ledger) = (Targets::of(&installation)?, Ledger::default());
+    let server = installation.serve()?;
+    all_is_well(&server, &targets, &mut ledger, server.started)?;
+    let load = Load::start(server.address, &targets, USUAL);
+    std::thread::sleep(Duration::from_millis(300));
+    let fault = Fault::inject(server.pid(), &format!("{SYNCS}:error=EIO"))?;
+    std::thread::sleep(Duration::from_millis(700));
+    ledger.merge(load.stop()?);
+    for _ in 0..10 {
+        ask_in_vain(&server, &targets, &mut ledger)?;
+    }
+    ensure!(health(&server)? == 503, "/health does not tell that nothing is recorded");
+    // The disk works again, but the pages whose sync failed may be gone: only a new process may trust it.
+    fault.end()?;
+    std::thread::sleep(Duration::from_secs(1));
+    for _ in 0..10 {
+        ask_in_vain(&server, &targets, &mut ledger)?;
+    }
+    ensure!(health(&server)? == 503, "/health does not ask for a new process");
+    server.kill()?;
+    let server = installation.serve()?;
+    let ready = all_is_well(&server, &targets, &mut ledger, server.started)?;
+    server.terminate()?;
+    ensure!(ready <= READY, "recording again after {ready:?}");
+    settle(&installation, &ledger, "failed sync")
+}
+
+#[test]
+fn a_server_that_cannot_sync_does_not_start() -> Result<()> {
+    let installation = Installation::sqlite()?;
+    let targets = Targets::of(&installation)?;
+    let server = installation.serve()?;
+    first_recorded(&server, &targets, &mut Ledger::default(), server.started)?;
+    server.kill()?;
+    let serve = installation.command(&["serve", "--listen", "127.0.0.1:0"]);
+    let error = match output(&mut under_fault(&serve, &format!("{SYNCS}:error=EIO"))?) {
+        Ok(said) => bail!("it ended without an error and said {said:?}"),
+        Err(error) => format!("{error:#}"),
+    };
+    ensure!(error.contains("exit status: 1") && error.contains("error: "), "{error}");
+    Ok(())
+}
+
+#[test]
+fn a_full_disk_refuses_and_heals_by_itself() -> Result<()> {
+    let _alone = alone()?;
+    // /health wants 64 MiB free before it calls a disk well.
+    let small = Small::create(160 << 20)?;
+    let installation = Installation::at(small.path().join("data"))?;
+    let (targets, mut ledger) = (Targets::of(&installation)?, Ledger::default());
+    let server = installation.serve()?;
+    for spare_pages in [0, 1, 3, 9, 40] {
+        all_is_well(&server, &targets, &mut ledger, Instant::now())?;
+        let load = Load::start(server.address, &targets, Clients { pixels: 4, clicks: 2, api: 2, batch: 200 });
+        std::thread::sleep(Duration::from_millis(200));
+        small.fill(spare_pages * 4096)?;
+        std::thread::sleep(Duration::from_millis(800));
+        ledger.merge(load.stop()?);
+        for _ in 0..3 {
+            ask_in_vain(&server, &targets, &mut ledger)?;
+        }
+        ensure!(health(&server)? == 503, "/health does not tell that the disk is full");
+        let reports = server.client()?.request(
+            "GET",
+            "/api/v1/events?limit=1",
+            &[("Authorization", &format!("Bearer {}", targets.token()))],
+            b"",
+        )?;
+        ensure!(reports.status == 200, "reading on a full disk got {} {}", reports.status, reports.text());
+        small.free()?;
+        let healed = all_is_well(&server, &targets, &mut ledger, Instant::now())
+            .with_context(|| format!("after the disk was full but for {spare_pages} pages"))?;
+        ensure!(healed <= READY, "recording again {healed:?} after there was room");
+    }
+    server.terminate()?;
+    settle(&installation, &ledger, "full disk")
+}
+
+#[test]
+fn space_that_runs_out_in_the_middle_of_commits_leaves_no_part_of_a_batch() -> Result<()> {
+    let _alone = alone()?;
+    let installation = Installation::sqlite()?;
+    let (targets, mut ledger) = (Targets::of(&installation)?, Ledger::default());
+    let server = installation.serve()?;
+    all_is_well(&server, &targets, &mut ledger, server.started)?;
+    let load = Load::start(server.address, &targets, Clients { pixels: 4, clicks: 2, api: 4, batch: 500 });
+    // Of a commit's several writes a later one fails, another time the first.
+    let fault = Fault::inject(server.pid(), "pwrite64:error=ENOSPC:when=7+5")?;
+    std::thread::sleep(Duration::from_secs(3));
+    fault.end()?;
+    std::thread::sleep(Duration::from_millis(700));
+    ledger.merge(load.stop()?);
+    let healed = all_is_well(&server, &targets, &mut ledger, Instant::now())?;
+    ensure!(ledger.refused > 0, "no write has failed: this proves nothing");
+    ensure!(healed <= READY, "recording again {healed:?} after there was room");
+    server.terminate()?;
+    settle(&installation, &ledger, "full in the middle of commits")
+}
+
+#[test]
+fn slow_syncs_cost_events_but_neither_patience_nor_memory() -> Result<()> {
+    const MOST_MEMORY: u64 = 200 << 20;
+    let _alone = alone()?;
+    let installation = Installation::sqlite()?;
+    let (targets, mut ledger) = (Targets::of(&installation)?, Ledger::default());
+    let server = installation.serve()?;
+    all_is_well(&server, &targets, &mut ledger, server.started)?;
+    let fault = Fault::inject(server.pid(), &format!("{SYNCS}:delay_enter=4000000"))?;
+    let load = Load::start(server.address, &targets, Clients { pixels: 64, clicks: 16, api: 24, batch: 4000 });
+    std::thread::sleep(Duration::from_secs(1));
+    let mut slowest = Duration::ZERO;
+    for _ in 0..6 {
+        let asked = Instant::now();
+        let link = targets.pixel();
+        ledger.send_hit(link);
+        let answer = server.get(&link.path)?;
+        slowest = slowest.max(asked.elapsed());
+        ensure!(answer.status == 200 && answer.body.len() == 43, "a pixel got {answer:?}");
+        if let Some(id) = answer.event_id() {
+            ledger.acknowledge_hit(link, id);
+        }
+    }
+    fault.end()?;
+    ledger.merge(load.stop()?);
+    let healed = all_is_well(&server, &targets, &mut ledger, Instant::now())?;
+    let peak = server.peak_memory()?;
+    eprintln!("slowest pixel {slowest:?}, peak {} MiB, recording again after {healed:?}", peak >> 20);
+    ensure!(slowest < Duration::from_secs(3), "a pixel waited {slowest:?} for a slow disk");
+    ensure!(ledger.unrecorded > 0 && ledger.refused > 0, "nothing was refused: this proves nothing");
+    ensure!(peak < MOST_MEMORY, "{} MiB of memory while the disk was slow", peak >> 20);
+    server.terminate()?;
+    settle(&installation, &ledger, "slow syncs")
+}
