@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
@@ -106,10 +107,13 @@ impl Small {
 
     /// Takes all the space that is left, but for `spare_bytes`.
     pub fn fill(&self, spare_bytes: u64) -> Result<()> {
-        let free = rustix::fs::statvfs(self.path())?;
-        let bytes = (free.f_bavail * free.f_frsize).saturating_sub(spare_bytes);
         let file = File::create(self.path().join("filler"))?;
-        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes).context("filling the disk")
+        // Somebody else may take some of it in between.
+        process::wait_for(Duration::from_secs(5), "filling the disk", || {
+            let free = rustix::fs::statvfs(self.path())?;
+            let bytes = (free.f_bavail * free.f_frsize).saturating_sub(spare_bytes);
+            Ok(rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes.max(1))?)
+        })
     }
 
     /// Gives the space back.

@@ -28,7 +28,8 @@ pub struct Installation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Schema {
     Migrate,
-    Require,
+    /// An empty store gets its schema, so that tokens can be made before the first start; another one must be up to date.
+    MakeOrRequire,
 }
 
 /// Connects to the store that the settings name.
@@ -52,12 +53,14 @@ impl Installation {
         }
         let now = clock.now();
         match schema {
-            Schema::Migrate => {
+            Schema::MakeOrRequire if store.migration_plan(&MIGRATIONS)?.found != 0 => {
+                store.require_schema(&MIGRATIONS)?
+            }
+            Schema::Migrate | Schema::MakeOrRequire => {
                 for applied in store.migrate(&MIGRATIONS, now)? {
                     tracing::info!(migration.number = applied.number, migration.name = applied.name, "migrated");
                 }
             }
-            Schema::Require => store.require_schema(&MIGRATIONS)?,
         }
         let lease = NodeLease::take(&store, &holder()?, now)?;
         let ids = Arc::new(IdMaker::new(lease.node));

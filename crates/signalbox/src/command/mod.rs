@@ -85,14 +85,7 @@ impl Common {
 
     /// Opens the installation for a command that works beside a running server or without one.
     fn open(&self) -> anyhow::Result<Installation> {
-        let settings = self.settings(None, false)?;
-        // A new data directory gets its schema here too, so that tokens can be made before the first start.
-        let schema = if settings.database.url.is_empty() && !settings.server.data.join("signalbox.db").exists() {
-            Schema::Migrate
-        } else {
-            Schema::Require
-        };
-        Installation::open(settings, schema, Faults::default(), false)
+        Installation::open(self.settings(None, false)?, Schema::MakeOrRequire, Faults::default(), false)
     }
 }
 

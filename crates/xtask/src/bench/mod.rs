@@ -2,6 +2,7 @@
 
 pub(crate) mod catch_up;
 pub(crate) mod figures;
+pub(crate) mod history;
 pub(crate) mod machine;
 pub(crate) mod memory;
 pub(crate) mod print;

@@ -216,7 +216,7 @@ impl Run<'_> {
 }
 
 /// A database of the role that may not bypass anything.
-fn start_postgres(guard: &Arc<Guard>) -> Result<Postgres> {
+pub(crate) fn start_postgres(guard: &Arc<Guard>) -> Result<Postgres> {
     let programs = tools::postgres_programs().context("PostgreSQL is not installed")?;
     let postgres = Postgres::start(guard, Path::new(&programs))?;
     postgres.execute("CREATE DATABASE bench OWNER signalbox")?;

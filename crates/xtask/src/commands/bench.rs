@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
 use crate::bench::figures::Engine;
+use crate::bench::history::History;
 use crate::bench::{print, tracking, verdict};
 use crate::guard::Guard;
 use crate::setup::tools;
@@ -19,6 +20,7 @@ pub(crate) struct Bench {
 #[derive(Subcommand)]
 enum What {
     Tracking(Tracking),
+    History(HistoryArgs),
 }
 
 /// The pixel against nginx's `empty_gif` with an access log
@@ -50,10 +52,52 @@ struct Tracking {
     binary: Option<PathBuf>,
 }
 
+/// Reports, timelines and a rebuild over a long history
+#[derive(Args)]
+struct HistoryArgs {
+    /// Events of the history
+    #[arg(long, value_name = "N", default_value_t = 10_000_000)]
+    events: u64,
+    #[arg(long, default_value = "sqlite")]
+    engine: Engine,
+    /// Also write the figures to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Where stores lie while it runs, instead of /var/tmp
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Measure this binary instead of building one
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+}
+
+impl HistoryArgs {
+    fn run(self) -> Result<()> {
+        let guard = Guard::start()?;
+        tools::ensure(&guard, &tools::for_bench(self.engine == Engine::Postgres), true)?;
+        let binary = match &self.binary {
+            Some(binary) => std::path::absolute(binary)?,
+            None => Workspace::locate()?.release_binary()?,
+        };
+        let postgres = match self.engine {
+            Engine::Sqlite => None,
+            Engine::Postgres => Some(tracking::start_postgres(&guard)?),
+        };
+        let history = History { guard, binary, events: self.events, engine: self.engine, folder: self.dir, postgres };
+        let json = serde_json::to_string_pretty(&history.run()?)?;
+        println!("{json}");
+        if let Some(file) = &self.json {
+            std::fs::write(file, json + "\n").with_context(|| format!("cannot write {}", file.display()))?;
+        }
+        Ok(())
+    }
+}
+
 impl Bench {
     pub(crate) fn run(self) -> Result<()> {
         match self.what {
             What::Tracking(tracking) => tracking.run(),
+            What::History(history) => history.run(),
         }
     }
 }

@@ -48,7 +48,14 @@ impl Installation {
     }
 
     pub(crate) fn create_token(&self) -> Result<String> {
-        let printed = self.output(&["api-token", "create", "--name", "bench", "--scope", "metrics:read"])?;
+        let printed = self.output(&[
+            "api-token",
+            "create",
+            "--name",
+            "bench",
+            "--scope",
+            "metrics:read,reports:read,events:read,events:write",
+        ])?;
         let token = printed.lines().last().map(str::trim).filter(|token| !token.is_empty());
         Ok(token.context("`signalbox api-token create` printed no token")?.to_owned())
     }
@@ -72,6 +79,11 @@ impl Installation {
         let mut service = Service::start(guard, "signalbox", &mut command, Signal::TERM, Some(&log))?;
         service.wait_until(Duration::from_secs(30), || http::get(address, "/health", None).map(drop))?;
         Ok((Server { service, address, token: token.to_owned() }, start.elapsed()))
+    }
+
+    /// Runs a command and gives what it prints.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Result<String> {
+        self.output(arguments)
     }
 
     fn output(&self, arguments: &[&str]) -> Result<String> {

@@ -1,0 +1,166 @@
+//! The schema: planned, brought up to date once, and never run by a program that does not know it.
+
+use std::sync::{Arc, Barrier};
+
+use signalbox_core::time::Micros;
+use signalbox_store::{Migration, Plan, Scope, Store, StoreError};
+
+use crate::on_both_engines;
+use crate::place::Place;
+
+on_both_engines!(
+    a_plan_tells_and_runs_nothing,
+    what_is_planned_is_run_in_order_and_once,
+    starting_together_migrates_once,
+    looking_beside_a_migration_does_no_harm,
+    a_changed_migration_is_refused,
+    a_newer_schema_is_refused,
+    a_migration_that_fails_leaves_nothing,
+);
+
+const NOW: Micros = Micros(1_780_000_000_000_000);
+
+const fn step(number: i64, name: &'static str, sql: &'static str) -> Migration {
+    Migration { number, name, sql, postgres: "", scoped: &[] }
+}
+
+const FIRST: &[Migration] = &[
+    step(110, "shelf", "CREATE TABLE shelf (id {key}, label {bytes})"),
+    step(130, "book", "CREATE TABLE book (id {key}); CREATE INDEX book_id ON book (id); INSERT INTO book VALUES (7)"),
+];
+const SECOND: &[Migration] =
+    &[step(120, "reader", "CREATE TABLE reader (name TEXT NOT NULL, PRIMARY KEY (name)){clustered}")];
+
+fn numbers(plan: &Plan) -> Vec<i64> {
+    plan.pending.iter().map(|(number, ..)| *number).collect()
+}
+
+fn exists(store: &Store, table: &str) -> bool {
+    let sql = format!("SELECT COUNT(*) FROM {table}");
+    store.read_here(&Scope::all(), |conn| conn.query(&sql, &[], |row| row.int(0))).is_ok()
+}
+
+fn a_plan_tells_and_runs_nothing(place: &Place) {
+    let store = place.open();
+    let plan = store.migration_plan(&[FIRST, SECOND]).unwrap();
+    assert_eq!((plan.found, numbers(&plan)), (0, vec![1, 110, 120, 130]));
+    let (_, name, sql) = &plan.pending[1];
+    assert_eq!(*name, "shelf");
+    assert!(sql.contains("CREATE TABLE shelf") && !sql.contains('{'), "{sql}");
+    assert!(!exists(&store, "shelf") && !exists(&store, "node_lease"));
+    let error = store.require_schema(&[FIRST, SECOND]).unwrap_err();
+    assert!(matches!(error, StoreError::NotMigrated { found: 0, needed: 130 }), "{error}");
+    assert!(error.to_string().contains("signalbox migrate"), "{error}");
+    assert!(!exists(&store, "shelf"));
+}
+
+fn what_is_planned_is_run_in_order_and_once(place: &Place) {
+    let store = place.open();
+    let applied = |features: &[&'static [Migration]]| {
+        store.migrate(features, NOW).unwrap().iter().map(|step| (step.number, step.name)).collect::<Vec<_>>()
+    };
+    assert_eq!(applied(&[FIRST]), [(1, "store"), (110, "shelf"), (130, "book")]);
+    assert_eq!(applied(&[FIRST]), []);
+    store.require_schema(&[FIRST]).unwrap();
+    // A feature that came later may have a number in between.
+    let plan = store.migration_plan(&[FIRST, SECOND]).unwrap();
+    assert_eq!((plan.found, numbers(&plan)), (130, vec![120]));
+    assert_eq!(applied(&[FIRST, SECOND]), [(120, "reader")]);
+    assert_eq!(applied(&[SECOND, FIRST]), []);
+    let sql = "SELECT number, name, applied_at FROM schema_migration ORDER BY number";
+    let ledger = store.read_here(&Scope::all(), |conn| {
+        conn.query(sql, &[], |row| Ok((row.int(0)?, row.text(1)?, row.int(2)? == NOW.0)))
+    });
+    let names = [(1, "store"), (110, "shelf"), (120, "reader"), (130, "book")];
+    assert_eq!(ledger.unwrap(), names.map(|(number, name)| (number, name.to_owned(), true)));
+    let books = store.read_here(&Scope::all(), |conn| conn.query("SELECT id FROM book", &[], |row| row.int(0)));
+    assert_eq!(books.unwrap(), [7], "every statement of a step was run, once");
+}
+
+/// Runs `work` on so many threads at once, each with a store of its own.
+fn together<T: Send + 'static>(place: &Place, count: usize, work: fn(usize, &Store) -> T) -> Vec<T> {
+    let start = Arc::new(Barrier::new(count));
+    let threads: Vec<_> = (0..count)
+        .map(|number| {
+            let (store, start) = (place.open(), Arc::clone(&start));
+            std::thread::spawn(move || {
+                start.wait();
+                work(number, &store)
+            })
+        })
+        .collect();
+    threads.into_iter().map(|thread| thread.join().expect("no thread panics")).collect()
+}
+
+fn starting_together_migrates_once(place: &Place) {
+    let outcomes = together(place, 4, |_, store| store.migrate(&[FIRST, SECOND], NOW));
+    let mut applied: Vec<i64> =
+        outcomes.into_iter().flat_map(|outcome| outcome.unwrap()).map(|step| step.number).collect();
+    applied.sort_unstable();
+    assert_eq!(applied, [1, 110, 120, 130]);
+    let books = place.open().read_here(&Scope::all(), |conn| conn.query("SELECT id FROM book", &[], |row| row.int(0)));
+    assert_eq!(books.unwrap(), [7]);
+}
+
+/// `doctor`, `migrate --plan` and every command look at the schema while a server may be starting.
+fn looking_beside_a_migration_does_no_harm(place: &Place) {
+    let outcomes = together(place, 6, |number, store| match number {
+        0 => store.migrate(&[FIRST, SECOND], NOW).map(drop),
+        _ => (0..10).try_for_each(|_| store.migration_plan(&[FIRST, SECOND]).map(drop)),
+    });
+    for outcome in outcomes {
+        outcome.unwrap();
+    }
+    place.open().require_schema(&[FIRST, SECOND]).unwrap();
+}
+
+fn a_changed_migration_is_refused(place: &Place) {
+    const CHANGED: &[Migration] = &[
+        step(110, "shelf", "CREATE TABLE shelf (id {key}, label {bytes}, more TEXT)"),
+        step(
+            130,
+            "book",
+            "CREATE TABLE book (id {key}); CREATE INDEX book_id ON book (id); INSERT INTO book VALUES (7)",
+        ),
+        step(140, "lamp", "CREATE TABLE lamp (id {key})"),
+    ];
+    let store = place.open();
+    store.migrate(&[FIRST], NOW).unwrap();
+    for outcome in [
+        store.migrate(&[CHANGED], NOW).map(drop),
+        store.require_schema(&[CHANGED]),
+        store.migration_plan(&[CHANGED]).map(drop),
+    ] {
+        let error = outcome.unwrap_err();
+        assert!(matches!(&error, StoreError::ChangedMigration { number: 110, name } if name == "shelf"), "{error}");
+    }
+    assert!(!exists(&store, "lamp"), "nothing runs on a schema that is not ours");
+    store.migrate(&[FIRST], NOW).unwrap();
+}
+
+fn a_newer_schema_is_refused(place: &Place) {
+    let store = place.open();
+    store.migrate(&[FIRST, SECOND], NOW).unwrap();
+    let sql = "INSERT INTO schema_migration (number, name, checksum, applied_at) VALUES (9999, 'later', 'x', 0)";
+    store.write_here(&Scope::all(), |conn| conn.execute(sql, &[])).unwrap();
+    for outcome in [store.migrate(&[FIRST, SECOND], NOW).map(drop), store.require_schema(&[FIRST, SECOND])] {
+        let error = outcome.unwrap_err();
+        assert!(matches!(error, StoreError::TooNew { found: 9999, known: 130 }), "{error}");
+        assert!(error.to_string().contains("use a newer signalbox"), "{error}");
+    }
+}
+
+fn a_migration_that_fails_leaves_nothing(place: &Place) {
+    const BROKEN: &[Migration] = &[
+        step(110, "good", "CREATE TABLE good (id {key})"),
+        step(120, "half", "CREATE TABLE half (id {key}); CREATE TABLE half (id {key})"),
+    ];
+    const MENDED: &[Migration] =
+        &[step(110, "good", "CREATE TABLE good (id {key})"), step(120, "half", "CREATE TABLE half (id {key})")];
+    let store = place.open();
+    let error = store.migrate(&[BROKEN], NOW).unwrap_err();
+    assert!(matches!(error, StoreError::Sql { .. }), "{error}");
+    assert!(exists(&store, "good") && !exists(&store, "half"));
+    let applied = store.migrate(&[MENDED], NOW).unwrap();
+    assert_eq!(applied.iter().map(|step| step.number).collect::<Vec<_>>(), [120]);
+}
