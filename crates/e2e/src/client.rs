@@ -16,7 +16,7 @@ pub struct Client {
 }
 
 /// A whole answer.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Answer {
     pub status: u16,
     /// Names in lower case.
@@ -162,12 +162,23 @@ pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) 
 
 fn parse(head: &str) -> Option<Answer> {
     let mut lines = head.split("\r\n");
-    let status = lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+    // Who asked in HTTP/1.0 may be answered in it.
+    let (version, status) = lines.next()?.split_once(' ')?;
+    let status = ["HTTP/1.1", "HTTP/1.0"].contains(&version).then_some(status)?.get(..3)?.parse().ok()?;
     let fields = lines.take_while(|line| !line.is_empty()).map(|line| {
         let (name, value) = line.split_once(':')?;
         Some((name.to_ascii_lowercase(), value.trim().to_owned()))
     });
     Some(Answer { status, headers: fields.collect::<Option<_>>()?, body: Vec::new() })
+}
+
+/// As it came.
+impl fmt::Debug for Answer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<_> = self.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        let body = if self.header("content-type") == Some("image/gif") { "(an image)".into() } else { self.text() };
+        write!(out, "{} [{}] {body}", self.status, headers.join(" | "))
+    }
 }
 
 impl Answer {

@@ -1,6 +1,7 @@
 //! Faults in system calls of a running process, by strace.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -38,9 +39,20 @@ impl Fault {
     /// From now on these system calls of all threads of the process behave as told, for example
     /// `fsync,fdatasync:error=EIO`.
     pub fn inject(pid: u32, fault: &str) -> Result<Self> {
+        Self::attach(pid, &arguments(fault)?)
+    }
+
+    /// The same for calls on one file.
+    pub fn inject_on(pid: u32, file: &Path, fault: &str) -> Result<Self> {
+        let mut words = arguments(fault)?;
+        words.extend(["-P".to_owned(), file.display().to_string()]);
+        Self::attach(pid, &words)
+    }
+
+    fn attach(pid: u32, words: &[String]) -> Result<Self> {
         environment::require_root()?;
         let mut command = Command::new(environment::program("strace", "strace")?);
-        command.args(arguments(fault)?).args(["-p", &pid.to_string()]);
+        command.args(words).args(["-p", &pid.to_string()]);
         let mut strace = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().context("cannot start strace")?;
         let stderr = strace.stderr.take().context("strace has no stderr")?;
         let (sender, lines) = mpsc::channel();

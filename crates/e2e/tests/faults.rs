@@ -173,6 +173,33 @@ fn space_that_runs_out_in_the_middle_of_commits_leaves_no_part_of_a_batch() -> R
     settle(&installation, &ledger, "full in the middle of commits")
 }
 
+/// The last pages of a disk may go to the log itself and be missing for the index beside it.
+#[test]
+fn space_that_runs_out_for_the_index_of_the_log_heals_too() -> Result<()> {
+    let installation = Installation::sqlite()?;
+    let (targets, mut ledger) = (Targets::of(&installation)?, Ledger::default());
+    let server = installation.serve()?;
+    all_is_well(&server, &targets, &mut ledger, server.started)?;
+    let fault = Fault::inject_on(server.pid(), &installation.data.join("intake.db-shm"), "pwrite64:error=ENOSPC")?;
+    // The index grows with every 16 MiB of the log.
+    wait_for(Duration::from_secs(30), "a refusal", || {
+        let (name, ids) = targets.batch(10_000);
+        ledger.send_batch(&name, &ids);
+        match server.post_events(targets.token(), &body(&ids))?.status {
+            200 => {
+                ledger.acknowledge_batch(&ids);
+                bail!("everything is still recorded")
+            }
+            _ => Ok(()),
+        }
+    })?;
+    fault.end()?;
+    let healed = all_is_well(&server, &targets, &mut ledger, Instant::now())?;
+    ensure!(healed <= READY, "recording again {healed:?} after there was room");
+    server.terminate()?;
+    settle(&installation, &ledger, "full for the index")
+}
+
 #[test]
 fn slow_syncs_cost_events_but_neither_patience_nor_memory() -> Result<()> {
     const MOST_MEMORY: u64 = 200 << 20;

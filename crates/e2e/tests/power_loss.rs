@@ -1,15 +1,17 @@
 //! Power failures under load: the file system drops everything that was not synced. What was acknowledged is there
 //! when the power is back. Stores that do not sync must be caught.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
+use signalbox_e2e::client::request;
 use signalbox_e2e::cluster::Cluster;
 use signalbox_e2e::disk::Disk;
 use signalbox_e2e::environment::{alone, random, rounds};
 use signalbox_e2e::installation::Installation;
 use signalbox_e2e::ledger::Ledger;
 use signalbox_e2e::load::{Load, Targets, USUAL, first_recorded};
+use signalbox_e2e::strace::Fault;
 use signalbox_e2e::timing::{READY, Times};
 
 const DISK_BYTES: u64 = 2 << 30;
@@ -104,6 +106,36 @@ fn power_lost_on_sqlite_nothing_acknowledged_is_lost() -> Result<()> {
 fn power_lost_on_postgres_nothing_acknowledged_is_lost() -> Result<()> {
     let _alone = alone()?;
     Machine::postgres(&[])?.survive(rounds(2, 20))
+}
+
+/// A command that reads what a killed server had written and not yet synced must not count it before it is safe: what
+/// comes after a power failure would otherwise be taken for known.
+#[test]
+fn what_was_read_before_it_was_synced_hides_nothing_later() -> Result<()> {
+    let _alone = alone()?;
+    let mut machine = Machine::sqlite()?;
+    let (server, targets) = (machine.installation.serve()?, machine.targets.clone());
+    first_recorded(&server, &targets, &mut machine.ledger, server.started)?;
+    let slow = Fault::inject(server.pid(), "fdatasync,fsync:delay_enter=3000000")?;
+    let link = targets.pixel();
+    for _ in 0..20 {
+        machine.ledger.send_hit(link);
+        server.client()?.send(&request("GET", &link.path, &[], b""))?;
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    server.kill()?;
+    drop(slow);
+    let before = machine.installation.count()?;
+    machine.disk.cut_power()?;
+    machine.disk.restore()?;
+    let server = machine.installation.serve()?;
+    for _ in 0..30 {
+        first_recorded(&server, &targets, &mut machine.ledger, Instant::now())?;
+    }
+    server.terminate()?;
+    let balance = machine.ledger.balance(&machine.installation.export()?);
+    ensure!(balance.is_even(), "{before} events were read before the power failed; afterwards: {balance}");
+    Ok(())
 }
 
 /// The negative controls: these tests notice what they are there to notice.

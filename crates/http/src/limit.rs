@@ -78,7 +78,7 @@ impl Limiter {
         let mut shard = self.shard(source);
         let Some(entry) = entry(&mut shard, source, now) else { return true };
         entry.forgive(now);
-        // One more bad hit halves the rate at 8, 16, 32 …, down to a hundredth.
+        // Eight bad hits halve the rate, sixteen leave a third, and so on down to a hundredth.
         let strictness = i64::from(1 + entry.blame / 8).min(100);
         let step = SECOND * strictness / i64::from(rate.max(1));
         let full_at = entry.full_at[door as usize].max(now.0);

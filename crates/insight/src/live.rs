@@ -1,6 +1,7 @@
 //! `GET /api/v1/live`: what happens, as server-sent events. One poll of the cursor per process, however many watch.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Extension, Query, State};
@@ -35,6 +36,8 @@ pub(crate) struct Asked {
 #[derive(Clone)]
 pub struct Live {
     cursor: watch::Receiver<i64>,
+    /// Says that the process stops.
+    ended: Arc<watch::Sender<bool>>,
 }
 
 impl Live {
@@ -54,7 +57,12 @@ impl Live {
                 }
             }
         });
-        Self { cursor }
+        Self { cursor, ended: Arc::new(watch::Sender::new(false)) }
+    }
+
+    /// Ends every stream; browsers come back to whoever serves next.
+    pub fn end(&self) {
+        self.ended.send_replace(true);
     }
 }
 
@@ -89,6 +97,7 @@ async fn watch(
     sender: tokio::sync::mpsc::Sender<Result<Event, Infallible>>,
 ) {
     let mut cursor = insight.live.cursor.clone();
+    let mut ended = insight.live.ended.subscribe();
     cursor.mark_changed();
     let mut most = if replay { MOST_REPLAYED } else { MOST_EVENTS };
     let mut totals_at = tokio::time::Instant::now();
@@ -98,6 +107,7 @@ async fn watch(
             changed = cursor.changed() => if changed.is_err() { return },
             () = tokio::time::sleep_until(totals_at), if stale => (),
             () = sender.closed() => return,
+            _ = ended.wait_for(|ended| *ended) => return,
         }
         let seq = (*cursor.borrow_and_update()).max(0);
         if seq > seen {

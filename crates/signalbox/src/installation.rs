@@ -32,6 +32,11 @@ pub enum Schema {
     MakeOrRequire,
 }
 
+/// Whether there is no SQLite database yet.
+pub fn is_new(settings: &Settings) -> bool {
+    settings.database.url.is_empty() && !settings.server.data.join("signalbox.db").exists()
+}
+
 /// Connects to the store that the settings name.
 pub fn open_store(settings: &Settings, faults: Faults) -> anyhow::Result<Store> {
     let url = &settings.database.url;

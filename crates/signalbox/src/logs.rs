@@ -7,8 +7,7 @@ use crate::settings::{LogFormat, Logs};
 
 /// Starts logging as `settings` say.
 pub fn start(settings: &Logs) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&settings.level)
-        .with_context(|| format!("logs.level: {:?} is not a level", settings.level))?;
+    let filter = EnvFilter::try_new(settings.level.word()).context("logs.level")?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match settings.format {
         LogFormat::Json => lines.json().flatten_event(true).with_target(true).init(),

@@ -17,6 +17,8 @@ use signalbox_http::shell::{self, Shell};
 use signalbox_insight::api::Insight;
 use signalbox_insight::live::Live;
 use signalbox_insight::projector::{Projector, ProjectorMetrics, ProjectorThread, RunningSettings};
+use signalbox_insight::report::projected_seq;
+use signalbox_store::Scope;
 use signalbox_tracking::counters::Counters;
 use signalbox_tracking::front::{Front, FrontSettings, HandOver};
 use signalbox_tracking::hit::{Gate, Keys};
@@ -57,6 +59,8 @@ pub struct Server {
     runtime: tokio::runtime::Runtime,
     /// Where the front sends connections that ask for something else than a hit; dropping it ends the shell's task.
     shell: ShellTask,
+    /// Ended at the stop: their watchers would not go by themselves.
+    streams: Live,
 }
 
 struct ShellTask {
@@ -95,7 +99,8 @@ impl Server {
         let bounds =
             Bounds { events: settings.intake.queue_events, bytes: usize::try_from(settings.intake.queue_bytes.0)? };
         let intake = Intake::new(bounds, Arc::clone(&counters));
-        let writer = installation.store.log().writer()?;
+        let cursor = installation.store.read_here(&Scope::all(), projected_seq)?;
+        let writer = installation.store.log().writer(cursor)?;
         let memory = metrics::describe_process(&registry, installation.clock.now().0 as f64 / 1e6)?;
         let (projector, failing) = start_projector(&installation, &counters, &registry)?;
         let wake = projector.as_ref().map(ProjectorThread::waker);
@@ -116,6 +121,7 @@ impl Server {
         };
         let authenticator: Arc<dyn Authenticator> =
             Arc::new(SignIn { tokens: Tokens::new(installation.store.clone()), keys: keys.clone() });
+        let streams = live.clone();
         let default_principal = installation.default_principal()?;
         let unrecorded = Arc::clone(&counters);
         let (router, _) = routes::build(Parts {
@@ -175,6 +181,7 @@ impl Server {
             projector,
             runtime,
             shell: ShellTask { stop, task },
+            streams,
         })
     }
 
@@ -228,6 +235,7 @@ impl Server {
     pub fn stop(self) {
         let started = Instant::now();
         self.front.finish();
+        self.streams.end();
         let _ = self.shell.stop.send(());
         let _ = self.runtime.block_on(self.shell.task);
         self.intake.finish();

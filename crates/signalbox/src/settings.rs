@@ -88,8 +88,37 @@ pub struct Limits {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Logs {
-    pub level: String,
+    pub level: Level,
     pub format: LogFormat,
+}
+
+/// What is logged: this and whatever is worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    #[serde(alias = "ERROR")]
+    Error,
+    #[serde(alias = "WARN", alias = "warning", alias = "WARNING")]
+    Warn,
+    #[serde(alias = "INFO")]
+    Info,
+    #[serde(alias = "DEBUG")]
+    Debug,
+    #[serde(alias = "TRACE")]
+    Trace,
+}
+
+impl Level {
+    /// Its usual word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Level::Error => "error",
+            Level::Warn => "warn",
+            Level::Info => "info",
+            Level::Debug => "debug",
+            Level::Trace => "trace",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -125,7 +154,8 @@ impl std::error::Error for BadSetting {}
 /// The environment, read in this one place.
 #[expect(clippy::disallowed_methods, reason = "this is the one home of the environment")]
 pub fn environment() -> Vec<(String, String)> {
-    std::env::vars().collect()
+    let text = |value: std::ffi::OsString| value.into_string().ok();
+    std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect()
 }
 
 /// What the demo runs with: nothing from outside, and only warnings in the log.
@@ -189,7 +219,10 @@ impl Settings {
                 )));
             }
         }
-        let taken = |path: &str| ["/o/", "/c/", "/api/"].iter().any(|prefix| path.starts_with(prefix)) || path == "/";
+        let taken = |path: &str| {
+            ["/o/", "/c/", "/api/", "/assets/", "/campaigns/", "/sign-"].iter().any(|prefix| path.starts_with(prefix))
+                || path == "/"
+        };
         if taken(&self.server.metrics_path)
             || taken(&self.server.health_path)
             || self.server.metrics_path == self.server.health_path
@@ -361,7 +394,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(settings.server.listen.port(), 2);
-        assert_eq!(settings.logs.level, "debug");
+        assert_eq!(settings.logs.level, Level::Debug);
         assert_eq!(settings.intake.patience.0.as_secs(), 3);
         assert_eq!(settings.server.trusted_proxies.len(), 2);
     }

@@ -62,15 +62,16 @@ impl Log {
         Self { place: Place::Postgres(engine), health, trim_below: Arc::default() }
     }
 
-    /// A writer. On SQLite it first makes durable what an earlier process may have left unsynced.
-    pub fn writer(&self) -> Result<LogWriter, StoreError> {
+    /// A writer whose seqs are above `after`, the projector's cursor, even when the log itself was lost or is an older
+    /// copy. On SQLite it first makes durable what an earlier process may have left unsynced.
+    pub fn writer(&self, after: i64) -> Result<LogWriter, StoreError> {
         let inner = match &self.place {
             Place::Sqlite { path, faults } => {
-                let mut writer = sqlite_log::open_writer(path, *faults, Arc::clone(&self.health))?;
+                let mut writer = sqlite_log::open_writer(path, *faults, Arc::clone(&self.health), after)?;
                 writer.recover()?;
                 WriterOf::Sqlite(writer)
             }
-            Place::Postgres(engine) => WriterOf::Postgres(postgres_log::Writer::new(Arc::clone(engine))),
+            Place::Postgres(engine) => WriterOf::Postgres(postgres_log::Writer::new(Arc::clone(engine), after)),
         };
         Ok(LogWriter { inner, trim_below: Arc::clone(&self.trim_below) })
     }

@@ -108,6 +108,10 @@ pub fn pack(item: &RawValue, sender: &Sender<'_>, own: i64, packed: &mut Packed)
     if value_micros.is_some() && currency.is_empty() {
         return Err("a value needs its currency".into());
     }
+    let user_agent = cut(wire.user_agent.as_deref().unwrap_or_default(), most::USER_AGENT);
+    if user_agent.chars().any(char::is_control) {
+        return Err("user_agent holds control characters".into());
+    }
     let json = wire.detail_json()?;
     let detail = Detail { value_micros, currency, json: &json };
     let record = Record {
@@ -121,7 +125,7 @@ pub fn pack(item: &RawValue, sender: &Sender<'_>, own: i64, packed: &mut Packed)
         occurred_at: occurred_at.0,
         received_at: now.0,
         source: source.map(to_bytes),
-        user_agent: cut(wire.user_agent.as_deref().unwrap_or_default(), most::USER_AGENT),
+        user_agent,
         request_id: cut(sender.request_id, most::REQUEST_ID),
         hints: hint::REPORTED,
         detail: (detail != Detail::default()).then_some(detail),
@@ -169,12 +173,12 @@ fn principal(text: Option<&str>, sender: &Sender<'_>) -> Result<i64, String> {
 
 /// A decimal number as millionths, without going through a float.
 fn parse_value(text: &str) -> Result<i64, String> {
-    let wrong = || format!("value {} is not a number with at most 6 decimals", cut(text, 64));
+    let wrong = || format!("value {} is not a number with at most 9 digits and 6 decimals", cut(text, 64));
     let digits = text.trim_matches('"');
     let (negative, digits) = digits.strip_prefix('-').map_or((false, digits), |rest| (true, rest));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
     let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !all_digits(whole) || !all_digits(fraction) || fraction.len() > 6 || whole.len() > 12 {
+    if !all_digits(whole) || !all_digits(fraction) || fraction.len() > 6 || whole.len() > 9 {
         return Err(wrong());
     }
     let whole: i64 = whole.parse().map_err(|_| wrong())?;
@@ -301,6 +305,7 @@ mod tests {
             (r#"{"kind":"custom","name":"x","properties":{"a":"\u0000"}}"#, "NUL"),
             (r#"{"kind":"opened","id":""}"#, "id is empty"),
             (r#"{"kind":"opened","campaign":"a\u0000b"}"#, "control characters"),
+            (r#"{"kind":"opened","user_agent":"a\u0000b"}"#, "control characters"),
             (r#"{"kind":"opened","principal":"pri_0000000000008"}"#, "not one of yours"),
             ("7", "invalid type"),
         ] {

@@ -1,6 +1,6 @@
 //! Networks that mail scanners and mail proxies are known to fetch from.
 //!
-//! Facts as data: an operator adds to them by configuration. The ranges of Yahoo, Proofpoint, Mimecast and Cisco are
+//! Facts as data: they change with releases. The ranges of Yahoo, Proofpoint, Mimecast and Cisco are
 //! probable: registered to them or announced by their autonomous systems, without a public list to compare with.
 
 use std::net::IpAddr;

@@ -104,6 +104,7 @@ struct Batch {
     timed: FxHashMap<MessageKey, Vec<Hit>>,
     messages: FxHashSet<MessageKey>,
     sources: FxHashSet<(i64, u128)>,
+    wanted: FxHashSet<(i64, u128)>,
 }
 
 impl Batch {
@@ -194,9 +195,18 @@ impl Fold {
             hits.push(*hit);
         }
         if let Some(source) = hit.source {
+            if !self.sources.contains_key(&(hit.principal, source)) {
+                self.batch.wanted.insert((hit.principal, source));
+            }
             // It has its marks already; what it adds is evidence for others.
             self.groups.entry((hit.principal, hit.message, source)).or_default().add(spot(hit), &mut |_, _| ());
         }
+    }
+
+    /// The sources of supplied hits that are not known yet: re-labelling such a hit changes their record too.
+    /// To be supplied after the hits and before [`Fold::take`].
+    pub fn wanted_sources(&self) -> Vec<(i64, u128)> {
+        self.batch.wanted.iter().copied().collect()
     }
 
     /// Folds a batch in order of seq. Afterwards [`Fold::reasons`] tells what its events are.
@@ -397,6 +407,9 @@ mod tests {
                     }
                 }
             }
+            for key in fold.wanted_sources() {
+                fold.supply_source(key.0, key.1, self.sources.get(&key).copied().unwrap_or_default());
+            }
             fold.take(&batch);
             for hit in &batch {
                 self.hits.insert(hit.seq, Hit { reasons: fold.reasons(hit.seq), ..*hit });
@@ -438,7 +451,7 @@ mod tests {
                 } else {
                     Reasons::NONE
                 };
-                let source = (source < 2).then_some(source);
+                let source = (source < 4).then_some(source);
                 let hit = Hit {
                     seq: seq as i64 + 1,
                     principal: 1,
@@ -455,7 +468,11 @@ mod tests {
         })
     }
 
-    fn project(log: &[(Hit, i64)], cuts: &[usize], restart: bool) -> Vec<(i64, u32)> {
+    fn project(
+        log: &[(Hit, i64)],
+        cuts: &[usize],
+        restart: bool,
+    ) -> (Vec<(i64, u32)>, BTreeMap<(i64, u128), (i64, i64)>) {
         let mut memory = Memory::default();
         let mut fold = Fold::new(true);
         let mut rest = log;
@@ -470,7 +487,8 @@ mod tests {
             }
             rest = left;
         }
-        memory.hits.values().map(|hit| (hit.seq, hit.reasons.0)).collect()
+        let hits = memory.hits.values().map(|hit| (hit.seq, hit.reasons.0)).collect();
+        (hits, memory.sources.iter().map(|(key, record)| (*key, (record.judged, record.machine))).collect())
     }
 
     proptest! {

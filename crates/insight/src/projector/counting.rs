@@ -91,7 +91,10 @@ const CONVERSION: Insert = Insert {
         ("value_micros", Type::Int),
     ],
     conflict: "ON CONFLICT (principal_id, campaign_id, hour, currency)
-        DO UPDATE SET total = conversion_counter.total + excluded.total, value_micros = conversion_counter.value_micros + excluded.value_micros",
+        DO UPDATE SET total = conversion_counter.total + excluded.total, value_micros = CASE
+            WHEN excluded.value_micros > 0 AND conversion_counter.value_micros > 9000000000000000000 - excluded.value_micros THEN 9000000000000000000
+            WHEN excluded.value_micros < 0 AND conversion_counter.value_micros < -9000000000000000000 - excluded.value_micros THEN -9000000000000000000
+            ELSE conversion_counter.value_micros + excluded.value_micros END",
     returning: "",
 };
 
@@ -105,6 +108,13 @@ impl Counts {
         let sums = self.counters.entry(key).or_default();
         sums.0 += total;
         sums.1 += uniques;
+    }
+
+    /// Adds a conversion. Sums stop at ±9 × 10¹⁸ millionths instead of wrapping.
+    pub fn add_conversion(&mut self, key: ConversionKey, total: i64, value_micros: i64) {
+        let sums = self.conversions.entry(key).or_default();
+        sums.0 += total;
+        sums.1 = sums.1.saturating_add(value_micros).clamp(-9_000_000_000_000_000_000, 9_000_000_000_000_000_000);
     }
 
     /// Adds to a client's counter.

@@ -210,9 +210,10 @@ impl Firsts {
 /// The first events of keys that lost theirs, looked up among all their recipients' events.
 fn next_firsts(conn: &mut Conn<'_>, keys: &[FirstKey]) -> Result<FxHashMap<FirstKey, First>, StoreError> {
     let mut next: FxHashMap<FirstKey, First> = FxHashMap::default();
+    // The unary plus keeps SQLite from searching the campaign's index, which holds far more events than the recipient's.
     let sql = "SELECT e.principal_id, e.campaign_id, e.kind, e.class, e.link_id, e.recipient_id, e.seq, e.occurred_at FROM {keys} CROSS JOIN event AS e
         WHERE e.principal_id = k.k0 AND e.recipient_id = k.k5 AND e.recipient_id <> 0
-        AND e.campaign_id = k.k1 AND e.kind = k.k2 AND e.class = k.k3 AND e.link_id = k.k4";
+        AND +e.campaign_id = k.k1 AND e.kind = k.k2 AND e.class = k.k3 AND e.link_id = k.k4";
     conn.lookup(sql, &first_columns(keys), &mut |row| {
         let found = (row.int(6)?, Micros(row.int(7)?).hour().0);
         let first = next.entry(read_first_key(row)?).or_insert(found);

@@ -14,5 +14,5 @@ pub use counting::{ClientKey, ConversionKey, CounterKey, Counts};
 pub use firsts::{FirstKey, KEY_MATCHES, first_columns, read_first_key};
 pub use project::{Projected, Projector};
 pub use running::{ProjectorMetrics, ProjectorThread, RunningSettings, catch_up};
-pub use supply::{supply_hits, supply_known};
+pub use supply::{supply_hits, supply_known, supply_wanted};
 pub use write::{Relabelled, relabel};

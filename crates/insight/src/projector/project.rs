@@ -13,7 +13,7 @@ use super::agents::Agents;
 use super::counting::{ClientKey, ConversionKey, CounterKey, Counts};
 use super::draft::{Draft, Names, drop_duplicates, unpack};
 use super::firsts::{FirstChanges, FirstKey, Firsts};
-use super::supply::{supply_hits, supply_known};
+use super::supply::{supply_hits, supply_known, supply_wanted};
 use super::write::{self, Relabelled};
 
 /// About so many bytes of the log are projected in one transaction.
@@ -204,6 +204,7 @@ fn batch(
     let needs = memory.fold.needs(&hits, log_time);
     supply_known(conn, &mut memory.fold, &needs)?;
     supply_hits(conn, &mut memory.fold, &needs, first_seq, &|_, stored| stored)?;
+    supply_wanted(conn, &mut memory.fold)?;
     memory.fold.take(&hits);
     if write::events(conn, drafts, &memory.fold)? != drafts.len() as u64 {
         memory.firsts.forget();
@@ -254,9 +255,7 @@ fn count_new(draft: &Draft<'_>, class: Class, agents: &Agents, counts: &mut Coun
         && let Some(detail) = draft.record.detail
     {
         let key = ConversionKey { principal, campaign, hour, currency: detail.currency.to_owned() };
-        let sums = counts.conversions.entry(key).or_default();
-        sums.0 += 1;
-        sums.1 += detail.value_micros.unwrap_or_default();
+        counts.add_conversion(key, 1, detail.value_micros.unwrap_or_default());
     }
     if draft.recipient != 0 {
         let key =

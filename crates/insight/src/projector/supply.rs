@@ -9,7 +9,13 @@ use signalbox_store::{Column, Conn, StoreError};
 /// Looks up what the store knows of the messages and sources in `needs`, and gives it to `fold`.
 pub fn supply_known(conn: &mut Conn<'_>, fold: &mut Fold, needs: &Needs) -> Result<(), StoreError> {
     messages(conn, fold, needs)?;
-    sources(conn, fold, needs)
+    sources(conn, fold, &needs.sources)
+}
+
+/// Looks up the sources that the supplied hits brought up.
+pub fn supply_wanted(conn: &mut Conn<'_>, fold: &mut Fold) -> Result<(), StoreError> {
+    let wanted = fold.wanted_sources();
+    sources(conn, fold, &wanted)
 }
 
 fn messages(conn: &mut Conn<'_>, fold: &mut Fold, needs: &Needs) -> Result<(), StoreError> {
@@ -33,10 +39,10 @@ fn messages(conn: &mut Conn<'_>, fold: &mut Fold, needs: &Needs) -> Result<(), S
     Ok(())
 }
 
-fn sources(conn: &mut Conn<'_>, fold: &mut Fold, needs: &Needs) -> Result<(), StoreError> {
-    let bytes: Vec<[u8; 16]> = needs.sources.iter().map(|key| key.1.to_be_bytes()).collect();
+fn sources(conn: &mut Conn<'_>, fold: &mut Fold, wanted: &[(i64, u128)]) -> Result<(), StoreError> {
+    let bytes: Vec<[u8; 16]> = wanted.iter().map(|key| key.1.to_be_bytes()).collect();
     let keys = [
-        Column::Ints(needs.sources.iter().map(|key| key.0).collect()),
+        Column::Ints(wanted.iter().map(|key| key.0).collect()),
         Column::Bytes(bytes.iter().map(<[u8; 16]>::as_slice).collect()),
     ];
     let mut found = FxHashMap::default();
@@ -47,7 +53,7 @@ fn sources(conn: &mut Conn<'_>, fold: &mut Fold, needs: &Needs) -> Result<(), St
         found.insert((row.int(0)?, source), SourceRecord { judged: row.int(2)?, machine: row.int(3)? });
         Ok(())
     })?;
-    for key in &needs.sources {
+    for key in wanted {
         fold.supply_source(key.0, key.1, found.get(key).copied().unwrap_or_default());
     }
     Ok(())

@@ -130,6 +130,9 @@ impl Figures {
         supply_hits(conn, &mut self.fold, &needs, first_seq, &|seq, stored| {
             usize::try_from(seq - base).ok().and_then(|place| computed.get(place)).map_or(stored, |pair| pair.0)
         })?;
+        for key in self.fold.wanted_sources() {
+            self.fold.supply_source(key.0, key.1, self.sources.get(&key).copied().unwrap_or_default());
+        }
         self.fold.take(&hits);
         for change in self.fold.changes() {
             let place = (change.seq - self.first_seq) as usize;
@@ -173,9 +176,7 @@ impl Figures {
         }
         if kind == Kind::Converted && row.value_micros.is_some() {
             let key = ConversionKey { principal, campaign, hour, currency: row.currency.clone().unwrap_or_default() };
-            let sums = self.counts.conversions.entry(key).or_default();
-            sums.0 += change;
-            sums.1 += change * row.value_micros.unwrap_or_default();
+            self.counts.add_conversion(key, change, change * row.value_micros.unwrap_or_default());
         }
         if row.recipient == 0 {
             return;
@@ -228,7 +229,7 @@ impl Figures {
     fn find_firsts(&mut self, conn: &mut Conn<'_>, keys: &[FirstKey]) -> Result<(), StoreError> {
         let sql = format!(
             "SELECT e.seq, e.occurred_at, k.k2 FROM {{keys}} CROSS JOIN event AS e WHERE e.principal_id = k.k0 AND e.recipient_id = k.k1
-             AND e.recipient_id <> 0 AND e.campaign_id = k.k3 AND e.kind = k.k4 AND e.link_id = k.k5 AND e.seq <= {}",
+             AND e.recipient_id <> 0 AND +e.campaign_id = k.k3 AND e.kind = k.k4 AND e.link_id = k.k5 AND e.seq <= {}",
             self.seq
         );
         for part in keys.chunks(PAGE as usize) {

@@ -227,7 +227,7 @@ pub fn contacts(conn: &mut Conn<'_>, campaign: &Campaign) -> Result<Vec<Contact>
     let sql = format!(
         "SELECT e.recipient_id, e.kind, CAST(COUNT(*) AS BIGINT), MIN(e.occurred_at), MAX(e.occurred_at), MAX(c.key)
          FROM {{keys}} CROSS JOIN event AS e LEFT JOIN contact AS c ON c.id = e.recipient_id AND c.principal_id = e.principal_id
-         WHERE e.principal_id = k.k0 AND e.recipient_id = k.k1 AND e.recipient_id <> 0 AND e.campaign_id = k.k2 AND e.class IN ({}, {}) GROUP BY 1, 2",
+         WHERE e.principal_id = k.k0 AND e.recipient_id = k.k1 AND e.recipient_id <> 0 AND +e.campaign_id = k.k2 AND e.class IN ({}, {}) GROUP BY 1, 2",
         Class::Human.code(),
         Class::PrivacyProxy.code()
     );

@@ -138,7 +138,11 @@ pub fn events(
     let mut conditions = vec![conn.scope().condition("e.principal_id"), "e.seq < $1".to_owned()];
     let mut params: Vec<Value<'_>> = vec![before.unwrap_or(i64::MAX).into()];
     let wanted = [
-        ("e.campaign_id =", filter.campaign),
+        // With a recipient or a message, SQLite must not search the campaign's index, which is far longer.
+        (
+            if filter.recipient.or(filter.message).is_some() { "+e.campaign_id =" } else { "e.campaign_id =" },
+            filter.campaign,
+        ),
         ("e.recipient_id =", filter.recipient),
         ("e.message_id =", filter.message),
         ("e.kind =", filter.kind.map(Kind::code)),

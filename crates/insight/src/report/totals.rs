@@ -1,5 +1,7 @@
 //! Totals over everything in a scope.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use signalbox_core::time::Micros;
 use signalbox_events::kind::{Class, Kind};
@@ -88,13 +90,18 @@ pub(super) fn series(
 
 pub(super) fn conversions(conn: &mut Conn<'_>, which: &Which<'_>) -> Result<Vec<Conversion>, StoreError> {
     let sql = format!(
-        "SELECT c.currency, CAST(SUM(c.total) AS BIGINT), CAST(SUM(c.value_micros) AS BIGINT) FROM conversion_counter AS c
-         WHERE {} AND c.hour >= $1 AND c.hour < $2 GROUP BY c.currency ORDER BY c.currency",
+        "SELECT c.currency, c.total, c.value_micros FROM conversion_counter AS c WHERE {} AND c.hour >= $1 AND c.hour < $2",
         which.condition
     );
-    conn.query(&sql, &which.params(), |row| {
-        Ok(Conversion { currency: row.text(0)?, total: row.int(1)?, value: decimal(row.int(2)?) })
-    })
+    // Summed here: a sum in SQL may leave the range of its type.
+    let mut sums: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    conn.each(&sql, &which.params(), &mut |row| {
+        let sum = sums.entry(row.text(0)?).or_default();
+        *sum = (sum.0 + row.int(1)?, sum.1.saturating_add(row.int(2)?));
+        Ok(())
+    })?;
+    let conversion = |(currency, (total, micros))| Conversion { currency, total, value: decimal(micros) };
+    Ok(sums.into_iter().map(conversion).collect())
 }
 
 /// The totals of the scope in a range.

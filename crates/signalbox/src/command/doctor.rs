@@ -12,7 +12,7 @@ use signalbox_store::{EngineName, Faults, Scope, Store, StoreError};
 
 use super::Common;
 use crate::health::{Status, free_bytes};
-use crate::installation::{MIGRATIONS, open_store};
+use crate::installation::{MIGRATIONS, is_new, open_store};
 use crate::keyfile;
 use crate::output::print;
 use crate::settings::Settings;
@@ -83,14 +83,17 @@ fn look_at(settings: &Settings, checks: &mut Vec<Check>) {
     checks.push(permissions(data));
     checks.push(clock());
     checks.push(limits(settings));
-    let is_new = settings.database.url.is_empty() && !data.join("signalbox.db").exists();
-    if is_new {
+    if is_new(settings) {
         checks.push(warn("database", format!("{} holds no database yet; `signalbox serve` makes one", data.display())));
         return;
     }
     match open_store(settings, Faults::default()) {
         Ok(store) => database(&store, checks),
         Err(error) => checks.push(fail("database", format!("{error:#}"))),
+    }
+    if !keyfile::path(data).exists() {
+        checks.push(warn("keys", "there are none yet; `signalbox serve` makes them"));
+        return;
     }
     checks.push(match keyfile::load(data) {
         Ok(ring) => pass("keys", format!("{} keys, readable by this user alone", ring.list(SystemClock.now()).len())),

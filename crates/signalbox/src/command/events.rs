@@ -161,7 +161,7 @@ fn cells(event: &EventRow) -> [String; 24] {
         text(&event.recipient),
         harmless(text(&event.recipient_key)),
         text(&event.link),
-        text(&event.url),
+        harmless(text(&event.url)),
         text(&event.ip),
         harmless(event.user_agent.clone()),
         event.client.to_owned(),
@@ -171,7 +171,7 @@ fn cells(event: &EventRow) -> [String; 24] {
         text(&reasons),
         text(&event.value),
         text(&event.currency),
-        text(&event.detail.as_ref().map(|detail| detail.get())),
+        harmless(text(&event.detail.as_ref().map(|detail| detail.get()))),
         event.version.clone(),
     ]
 }

@@ -6,7 +6,7 @@ use signalbox_core::clock::{Clock as _, SystemClock};
 use signalbox_store::Faults;
 
 use super::Common;
-use crate::installation::{MIGRATIONS, open_store};
+use crate::installation::{MIGRATIONS, is_new, open_store};
 use crate::output::print;
 
 #[derive(Debug, Args)]
@@ -20,7 +20,13 @@ pub struct Migrate {
 
 impl Migrate {
     pub fn run(self) -> anyhow::Result<()> {
-        let store = open_store(&self.common.settings(None, false)?, Faults::default())?;
+        let mut settings = self.common.settings(None, false)?;
+        // A plan leaves nothing behind, not even an empty database.
+        let scratch = tempfile::tempdir()?;
+        if self.plan && is_new(&settings) {
+            settings.server.data = scratch.path().to_path_buf();
+        }
+        let store = open_store(&settings, Faults::default())?;
         if self.plan {
             let plan = store.migration_plan(&MIGRATIONS)?;
             let pending: Vec<_> = plan

@@ -87,7 +87,7 @@ impl Stage {
             stage.cues.push(acts(person, number as u32, LINKS.len(), &mut dice).into_iter().map(cue).collect());
         }
         let (body, count) = join(env!("CARGO_PKG_VERSION"), std::iter::once(&packed));
-        open.store.log().writer()?.append(&body, count)?;
+        open.store.log().writer(0)?.append(&body, count)?;
         Ok(stage)
     }
 

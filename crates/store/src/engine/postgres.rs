@@ -32,7 +32,11 @@ pub(crate) struct Transaction<'c> {
 impl Postgres {
     pub(crate) fn open(url: &str, connections: usize) -> Result<Self, StoreError> {
         let mut config = Config::from_str(url).map_err(|error| StoreError::BadUrl(describe(&error)))?;
-        config.application_name("signalbox").connect_timeout(Duration::from_secs(5));
+        // Whatever the role or the server say by default: an acknowledged event is on disk.
+        config
+            .application_name("signalbox")
+            .options("-c synchronous_commit=on")
+            .connect_timeout(Duration::from_secs(5));
         let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let timeouts = Timeouts {
             wait: Some(Duration::from_secs(5)),

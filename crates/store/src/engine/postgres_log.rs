@@ -13,7 +13,7 @@ use crate::log::{LogRow, checked};
 
 const LOCK: &str = "SELECT pg_advisory_xact_lock(6001061811)";
 const ADD: &str = "INSERT INTO intake (first_seq, count, checksum, body)
-    SELECT COALESCE((SELECT first_seq + count FROM intake ORDER BY first_seq DESC LIMIT 1), 1), $1::bigint, $2::bigint, $3::bytea
+    SELECT GREATEST(COALESCE((SELECT first_seq + count FROM intake ORDER BY first_seq DESC LIMIT 1), 1), $4::bigint + 1), $1::bigint, $2::bigint, $3::bytea
     RETURNING first_seq";
 const TRIM: &str =
     "DELETE FROM intake WHERE first_seq < $1::bigint AND first_seq < (SELECT MAX(first_seq) FROM intake)";
@@ -24,11 +24,13 @@ pub(crate) struct Writer {
     engine: Arc<Postgres>,
     client: Option<Object>,
     trimmed_below: i64,
+    /// Seqs up to here are used up, whatever the log says.
+    floor: i64,
 }
 
 impl Writer {
-    pub(crate) fn new(engine: Arc<Postgres>) -> Self {
-        Self { engine, client: None, trimmed_below: 0 }
+    pub(crate) fn new(engine: Arc<Postgres>, floor: i64) -> Self {
+        Self { engine, client: None, trimmed_below: 0, floor }
     }
 
     pub(crate) fn append(
@@ -42,6 +44,7 @@ impl Writer {
             Some(client) => client,
             None => self.engine.client()?,
         };
+        let floor = self.floor;
         let trim = trim_below > self.trimmed_below;
         let appended = self.engine.block(async {
             let work = async {
@@ -49,7 +52,7 @@ impl Writer {
                 let add = client.prepare_cached(ADD).await?;
                 let remove = client.prepare_cached(TRIM).await?;
                 let (count, checksum) = (i64::from(count), i64::from(checksum));
-                let params: [&(dyn ToSql + Sync); 3] = [&count, &checksum, &body];
+                let params: [&(dyn ToSql + Sync); 4] = [&count, &checksum, &body, &floor];
                 let clear = async {
                     if trim {
                         client.execute(&remove, &[&trim_below]).await?;

@@ -20,11 +20,13 @@ pub(crate) struct Writer {
     conn: Connection,
     path: PathBuf,
     health: Arc<Health>,
+    /// Seqs up to here are used up, whatever the log says.
+    floor: i64,
 }
 
-pub(crate) fn open_writer(path: &Path, faults: Faults, health: Arc<Health>) -> Result<Writer, StoreError> {
+pub(crate) fn open_writer(path: &Path, faults: Faults, health: Arc<Health>, floor: i64) -> Result<Writer, StoreError> {
     let conn = open(path, faults)?;
-    Ok(Writer { conn, path: path.to_path_buf(), health })
+    Ok(Writer { conn, path: path.to_path_buf(), health, floor })
 }
 
 fn open(path: &Path, faults: Faults) -> Result<Connection, StoreError> {
@@ -68,13 +70,14 @@ impl Writer {
         const ADD: &str = "INSERT INTO intake (first_seq, count, checksum, body) VALUES (?1, ?2, ?3, ?4)";
         let mut next = self.conn.prepare_cached(NEXT).map_err(|error| map_error(error, NEXT))?;
         let mut rows = next.query([]).map_err(|error| map_error(error, NEXT))?;
-        let (newest, first_seq) = match rows.next().map_err(|error| map_error(error, NEXT))? {
+        let (newest, first_seq): (i64, i64) = match rows.next().map_err(|error| map_error(error, NEXT))? {
             Some(row) => (
                 row.get(0).map_err(|error| map_error(error, NEXT))?,
                 row.get(1).map_err(|error| map_error(error, NEXT))?,
             ),
             None => (0, 1),
         };
+        let first_seq = first_seq.max(self.floor + 1);
         drop(rows);
         let run = |sql: &str, params: &[&dyn rusqlite::ToSql]| {
             self.conn

@@ -1,6 +1,7 @@
 //! The intake log: gapless, in order, kept until it is projected, and damage is told.
 
 use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
 
 use signalbox_core::time::Micros;
 use signalbox_store::{LogReader, LogRow, Store, StoreError};
@@ -44,7 +45,7 @@ fn what_is_appended_is_read_in_order(place: &Place) {
     let reader = store.log().reader().unwrap();
     assert_eq!(reader.last_seq().unwrap(), 0);
     assert_eq!(reader.after(0, ALL).unwrap(), []);
-    let mut writer = store.log().writer().unwrap();
+    let mut writer = store.log().writer(0).unwrap();
     let large: Vec<u8> = (0..3_000_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     assert_eq!(writer.append(b"one", 1).unwrap(), 1);
     assert_eq!(writer.append(b"\0\xff", 250).unwrap(), 2);
@@ -58,7 +59,7 @@ fn what_is_appended_is_read_in_order(place: &Place) {
 
 fn reading_goes_on_where_it_stopped(place: &Place) {
     let store = prepared(place);
-    let mut writer = store.log().writer().unwrap();
+    let mut writer = store.log().writer(0).unwrap();
     for number in 0..700_u32 {
         writer.append(&number.to_be_bytes(), 1 + number % 3).unwrap();
     }
@@ -85,11 +86,11 @@ fn reading_goes_on_where_it_stopped(place: &Place) {
 
 fn a_log_goes_on_after_a_restart(place: &Place) {
     let store = prepared(place);
-    store.log().writer().unwrap().append(b"a", 10).unwrap();
+    store.log().writer(0).unwrap().append(b"a", 10).unwrap();
     drop(store);
     let store = place.open();
     store.recover().unwrap();
-    assert_eq!(store.log().writer().unwrap().append(b"b", 5).unwrap(), 11);
+    assert_eq!(store.log().writer(0).unwrap().append(b"b", 5).unwrap(), 11);
     assert_eq!(rows(&store.log().reader().unwrap()), [(1, 10, b"a".to_vec()), (11, 5, b"b".to_vec())]);
 }
 
@@ -103,7 +104,7 @@ fn writers_at_once_leave_no_gap(place: &Place) {
         .map(|number| {
             let (store, start) = (place.open(), Arc::clone(&start));
             std::thread::spawn(move || {
-                let mut writer = store.log().writer().unwrap();
+                let mut writer = store.log().writer(0).unwrap();
                 start.wait();
                 let append = |turn: u32| {
                     let count = 1 + turn % 4;
@@ -116,7 +117,9 @@ fn writers_at_once_leave_no_gap(place: &Place) {
     let reader = store.log().reader().unwrap();
     start.wait();
     let (mut seq, mut followed) = (0, Vec::new());
+    let begun = Instant::now();
     while followed.len() < WRITERS * EACH as usize {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{} chunks arrived", followed.len());
         for row in reader.after(seq, ALL).unwrap() {
             assert_eq!(row.first_seq, seq + 1, "a follower met a gap");
             seq += i64::from(row.count);
@@ -134,7 +137,7 @@ fn writers_at_once_leave_no_gap(place: &Place) {
 
 fn what_is_projected_is_cleared_away(place: &Place) {
     let store = prepared(place);
-    let mut writer = store.log().writer().unwrap();
+    let mut writer = store.log().writer(0).unwrap();
     for _ in 0..100 {
         writer.append(b"chunk", 2).unwrap();
     }
@@ -154,7 +157,7 @@ fn what_is_projected_is_cleared_away(place: &Place) {
 
 fn the_newest_row_stays(place: &Place) {
     let store = prepared(place);
-    let mut writer = store.log().writer().unwrap();
+    let mut writer = store.log().writer(0).unwrap();
     for _ in 0..5 {
         writer.append(b"chunk", 3).unwrap();
     }
@@ -165,7 +168,7 @@ fn the_newest_row_stays(place: &Place) {
     assert_eq!(reader.last_seq().unwrap(), 16);
     drop((writer, reader, store));
     let store = place.open();
-    assert_eq!(store.log().writer().unwrap().append(b"next", 1).unwrap(), 17);
+    assert_eq!(store.log().writer(0).unwrap().append(b"next", 1).unwrap(), 17);
 }
 
 /// Changes the log past the store.
@@ -188,7 +191,7 @@ fn corrupt(outcome: Result<Vec<LogRow>, StoreError>) -> String {
 
 fn a_flipped_bit_is_told(place: &Place) {
     let store = prepared(place);
-    let mut writer = store.log().writer().unwrap();
+    let mut writer = store.log().writer(0).unwrap();
     for body in [b"first", b"secnd", b"third"] {
         writer.append(body, 2).unwrap();
     }
@@ -208,7 +211,7 @@ fn a_flipped_bit_is_told(place: &Place) {
 
 fn a_wrong_count_is_told(place: &Place) {
     let store = prepared(place);
-    store.log().writer().unwrap().append(b"body", 2).unwrap();
+    store.log().writer(0).unwrap().append(b"body", 2).unwrap();
     let sql = "UPDATE intake SET count = -2 WHERE first_seq = 1";
     damage(place, sql, sql);
     let words = corrupt(store.log().reader().unwrap().after(0, ALL));

@@ -71,7 +71,7 @@ impl Place {
         let cluster = variable("SIGNALBOX_TEST_POSTGRES");
         run_sql(&cluster, &[&format!("CREATE DATABASE {name}")]);
         let database = Database { url: with_database(&cluster, &name), name };
-        Self { database: Some(database), ..Self::sqlite() }
+        Self { folder: tempfile::tempdir().expect("a temporary folder"), database: Some(database) }
     }
 
     /// The folder that is the data directory.

@@ -44,7 +44,7 @@ fn a_postgres_that_comes_back_is_used_again() {
     let place = Place::postgres();
     let store = place.open();
     store.migrate(&[TALLY], Micros(1)).unwrap();
-    let mut writer = store.log().writer().unwrap();
+    let mut writer = store.log().writer(0).unwrap();
     writer.append(b"before", 1).unwrap();
     let url = place.url().unwrap();
     let name = url.rsplit_once('/').unwrap().1;
@@ -57,7 +57,7 @@ fn a_postgres_that_comes_back_is_used_again() {
     });
     assert!(matches!(interrupted, Err(StoreError::Unreachable(_))), "{interrupted:?}");
     let patience = Instant::now();
-    let mut again = |what: &str, mut attempt: Box<dyn FnMut() -> Result<(), StoreError> + '_>| {
+    let again = |what: &str, mut attempt: Box<dyn FnMut() -> Result<(), StoreError> + '_>| {
         while let Err(error) = attempt() {
             assert!(error.is_passing(), "{what}: {error}");
             assert!(patience.elapsed() < Duration::from_secs(10), "{what} fails for ever: {error}");

@@ -46,7 +46,7 @@ pub fn schema(kind: Kind) -> Value {
             add("link", text(32, "lnk_…, instead of url."));
         }
         Kind::Converted => {
-            add("value", json!({"type": "number", "description": "At most 6 decimals and 12 digits before them."}));
+            add("value", json!({"type": "number", "description": "At most 6 decimals and 9 digits before them."}));
             add("currency", json!({"type": "string", "pattern": "^[A-Z]{3}$"}));
             add("link", text(32, "lnk_…: the link that led to it."));
             add("name", text(1024, "What was bought or done."));
