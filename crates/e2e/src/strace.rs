@@ -14,14 +14,8 @@ use crate::{environment, process};
 /// The same command with these system calls failing from its start on.
 pub fn under_fault(command: &Command, fault: &str) -> Result<Command> {
     let mut traced = Command::new(environment::program("strace", "strace")?);
-    traced.args(arguments(fault)?).arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => traced.env(name, value),
-            None => traced.env_remove(name),
-        };
-    }
-    Ok(traced)
+    traced.args(arguments(fault)?);
+    Ok(process::below(traced, command))
 }
 
 fn arguments(fault: &str) -> Result<Vec<String>> {

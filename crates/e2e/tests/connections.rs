@@ -1,13 +1,14 @@
 //! How requests may arrive: pipelined, in pieces, too large, too slow, too many, through proxies.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use signalbox_e2e::client::{Client, request};
-use signalbox_e2e::environment::alone;
+use signalbox_e2e::environment::{alone, program};
 use signalbox_e2e::installation::{DESTINATION, Installation};
-use signalbox_e2e::process::wait_for;
+use signalbox_e2e::process::{below, wait_for};
 use signalbox_e2e::server::Server;
 
 struct Rig {
@@ -160,6 +161,26 @@ fn slow_attackers_are_disconnected() -> Result<()> {
     }
     ensure!(open.is_empty(), "still open after {LIMIT:?}: {open:?}");
     ensure!(rig.server.get(&rig.pixel)?.event_id().is_some(), "the server does not record any more");
+    Ok(())
+}
+
+#[test]
+fn who_waits_for_a_descriptor_is_served_when_there_is_one() -> Result<()> {
+    let installation = Installation::sqlite()?;
+    let pixel = installation.mint_opens(1)?.remove(0).path;
+    let mut prlimit = Command::new(program("prlimit", "util-linux")?);
+    prlimit.arg("--nofile=256:256");
+    let serve = installation.command(&["serve", "--listen", "127.0.0.1:0"]);
+    let server = Server::start(&mut below(prlimit, &serve))?;
+    let crowd: Vec<_> = (0..400).map(|_| server.client()).collect::<Result<_>>()?;
+    let mut waiting = server.client()?;
+    waiting.send(&request("GET", &pixel, &[], b""))?;
+    std::thread::sleep(Duration::from_millis(300));
+    drop(crowd);
+    let left = Instant::now();
+    let answer = waiting.receive(true).context("nobody else is connected any more, and still there is no answer")?;
+    ensure!(answer.event_id().is_some(), "{answer:?}");
+    ensure!(left.elapsed() < Duration::from_secs(2), "answered only after {:?}", left.elapsed());
     Ok(())
 }
 

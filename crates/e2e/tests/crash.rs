@@ -82,6 +82,33 @@ fn postgres_killed_below_a_running_server_nothing_acknowledged_is_lost() -> Resu
     Ok(())
 }
 
+/// A backup put back in part, or a log deleted by hand: the server may refuse to start, but what it acknowledges counts.
+#[test]
+fn with_a_log_older_than_the_database_nothing_acknowledged_is_lost() -> Result<()> {
+    let installation = Installation::sqlite()?;
+    let targets = Targets::of(&installation)?;
+    let mut ledger = Ledger::default();
+    for phase in ["before", "after"] {
+        let server = match installation.serve() {
+            Err(error) if phase == "after" && format!("{error:#}").contains("intake.db") => return Ok(()),
+            started => started?,
+        };
+        for _ in 0..30 {
+            first_recorded(&server, &targets, &mut ledger, Instant::now())?;
+        }
+        server.terminate()?;
+        let balance = ledger.balance(&installation.export()?);
+        ensure!(balance.is_even(), "{phase} the log was lost: {balance}");
+        for name in ["intake.db", "intake.db-wal", "intake.db-shm"] {
+            let file = installation.data.join(name);
+            if file.exists() {
+                std::fs::remove_file(file)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The negative control: these tests notice what they are there to notice.
 #[test]
 fn acknowledging_before_the_commit_is_caught() -> Result<()> {

@@ -14,6 +14,7 @@ use signalbox_e2e::server::Server;
 use signalbox_e2e::strace::{Fault, under_fault};
 use signalbox_e2e::timing::READY;
 
+const MOST_MEMORY: u64 = 200 << 20;
 const SYNCS: &str = "fsync,fdatasync";
 
 /// One pixel, one click and one API event, as their senders see them while nothing can be stored.
@@ -202,7 +203,6 @@ fn space_that_runs_out_for_the_index_of_the_log_heals_too() -> Result<()> {
 
 #[test]
 fn slow_syncs_cost_events_but_neither_patience_nor_memory() -> Result<()> {
-    const MOST_MEMORY: u64 = 200 << 20;
     let _alone = alone()?;
     let installation = Installation::sqlite()?;
     let (targets, mut ledger) = (Targets::of(&installation)?, Ledger::default());
@@ -235,4 +235,48 @@ fn slow_syncs_cost_events_but_neither_patience_nor_memory() -> Result<()> {
     ensure!(peak < MOST_MEMORY, "{} MiB of memory while the disk was slow", peak >> 20);
     server.terminate()?;
     settle(&installation, &ledger, "slow syncs")
+}
+
+/// Many large batches at once, each as large as one may be.
+#[test]
+fn large_batches_on_a_slow_disk_do_not_fill_the_memory() -> Result<()> {
+    let _alone = alone()?;
+    let installation = Installation::sqlite()?;
+    let (targets, mut ledger) = (Targets::of(&installation)?, Ledger::default());
+    let server = installation.serve()?;
+    all_is_well(&server, &targets, &mut ledger, server.started)?;
+    let padding = "y".repeat(1500);
+    let batches = (0..32).map(|_| {
+        let (name, ids) = targets.batch(9_000);
+        ledger.send_batch(&name, &ids);
+        let events = ids.iter().map(|id| {
+            format!("{{\"kind\":\"custom\",\"name\":\"e2e\",\"id\":\"{id}\",\"properties\":{{\"padding\":\"{padding}\"}}}}\n")
+        });
+        (ids.clone(), events.collect::<String>())
+    });
+    let batches: Vec<_> = batches.collect();
+    let fault = Fault::inject(server.pid(), &format!("{SYNCS}:delay_enter=3000000"))?;
+    let answers = std::thread::scope(|scope| {
+        let senders: Vec<_> = batches
+            .iter()
+            .map(|(ids, body)| {
+                scope.spawn(|| server.post_events(targets.token(), body).map(|answer| (ids, answer.status)))
+            })
+            .collect();
+        senders.into_iter().map(|sender| sender.join().expect("a sender does not panic")).collect::<Vec<_>>()
+    });
+    fault.end()?;
+    let peak = server.peak_memory()?;
+    for answer in answers {
+        match answer? {
+            (ids, 200) => ledger.acknowledge_batch(ids),
+            (_, status) => ensure!(status == 503, "a batch got {status}"),
+        }
+    }
+    all_is_well(&server, &targets, &mut ledger, Instant::now())?;
+    server.terminate()?;
+    settle(&installation, &ledger, "large batches")?;
+    eprintln!("peak {} MiB", peak >> 20);
+    ensure!(peak < MOST_MEMORY, "{} MiB of memory for 32 batches of 14 MiB", peak >> 20);
+    Ok(())
 }

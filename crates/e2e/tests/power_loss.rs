@@ -108,6 +108,13 @@ fn power_lost_on_postgres_nothing_acknowledged_is_lost() -> Result<()> {
     Machine::postgres(&[])?.survive(rounds(2, 20))
 }
 
+/// Whoever runs PostgreSQL may have chosen speed for everything else in it.
+#[test]
+fn power_lost_on_postgres_with_lazy_commits_nothing_acknowledged_is_lost() -> Result<()> {
+    let _alone = alone()?;
+    Machine::postgres(&["synchronous_commit=off"])?.survive(rounds(2, 10))
+}
+
 /// A command that reads what a killed server had written and not yet synced must not count it before it is safe: what
 /// comes after a power failure would otherwise be taken for known.
 #[test]

@@ -1,4 +1,5 @@
-//! The tables of events and of everything derived from them.
+//! The tables of events and of everything derived from them. Ids are unique across principals, so the indexes of
+//! `event` need not begin with one; the scope's condition is checked on the few rows that they find.
 
 use signalbox_store::Migration;
 
@@ -21,9 +22,9 @@ CREATE TABLE event (
     value_micros BIGINT, currency TEXT, detail TEXT,
     class BIGINT NOT NULL, score BIGINT NOT NULL, reasons BIGINT NOT NULL, rule_version BIGINT NOT NULL);
 CREATE UNIQUE INDEX event_id ON event (principal_id, id);
-CREATE INDEX event_recipient ON event (principal_id, recipient_id, occurred_at) WHERE recipient_id <> 0;
-CREATE INDEX event_message ON event (principal_id, message_id, occurred_at) WHERE message_id <> 0;
-CREATE INDEX event_campaign ON event (principal_id, campaign_id, seq);
+CREATE INDEX event_recipient ON event (recipient_id, occurred_at) WHERE recipient_id <> 0;
+CREATE INDEX event_message ON event (message_id, occurred_at) WHERE message_id <> 0;
+CREATE INDEX event_campaign ON event (campaign_id, seq);
 
 CREATE TABLE message_state (principal_id BIGINT NOT NULL, message_id BIGINT NOT NULL, sent_at BIGINT, delivered_at BIGINT,
     PRIMARY KEY (principal_id, message_id)){clustered};

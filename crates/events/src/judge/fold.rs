@@ -468,11 +468,10 @@ mod tests {
         })
     }
 
-    fn project(
-        log: &[(Hit, i64)],
-        cuts: &[usize],
-        restart: bool,
-    ) -> (Vec<(i64, u32)>, BTreeMap<(i64, u128), (i64, i64)>) {
+    /// Reasons by seq, and judged and machine by source.
+    type Outcome = (Vec<(i64, u32)>, BTreeMap<(i64, u128), (i64, i64)>);
+
+    fn project(log: &[(Hit, i64)], cuts: &[usize], restart: bool) -> Outcome {
         let mut memory = Memory::default();
         let mut fold = Fold::new(true);
         let mut rest = log;
