@@ -121,6 +121,12 @@ impl Cluster {
         process::output(&mut psql).map(drop)
     }
 
+    /// Its processes.
+    pub fn pids(&self) -> Vec<u32> {
+        let postmaster = self.server.iter().map(Child::id);
+        postmaster.flat_map(|pid| std::iter::once(pid).chain(process::children(pid))).collect()
+    }
+
     /// `kill -9` for the postmaster and everything that it has started.
     pub fn kill(&mut self) -> Result<()> {
         let Some(mut server) = self.server.take() else { bail!("PostgreSQL does not run") };

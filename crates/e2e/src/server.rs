@@ -20,8 +20,6 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
-    /// When the process was started.
-    pub started: Instant,
     said: File,
 }
 
@@ -40,7 +38,7 @@ impl Server {
                 let _ = sender.send(line);
             }
         });
-        let mut server = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), started, said };
+        let mut server = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), said };
         loop {
             let left = START_LIMIT.saturating_sub(started.elapsed());
             let Ok(line) = lines.recv_timeout(left) else {
@@ -80,13 +78,13 @@ impl Server {
         Ok(())
     }
 
-    /// Sends `signal` and waits for the end; the status and how long it took.
-    pub fn stop(mut self, signal: Signal, limit: Duration) -> Result<(ExitStatus, Duration)> {
+    /// Sends `signal` and waits for the end.
+    pub fn stop(mut self, signal: Signal, limit: Duration) -> Result<ExitStatus> {
         let start = Instant::now();
         process::signal(self.pid(), signal);
         while start.elapsed() < limit {
             if let Some(status) = self.child.try_wait()? {
-                return Ok((status, start.elapsed()));
+                return Ok(status);
             }
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -96,7 +94,7 @@ impl Server {
     /// SIGTERM; anything but exit code 0 soon after is an error.
     pub fn terminate(self) -> Result<()> {
         let said = self.said.try_clone()?;
-        let (status, _) = self.stop(Signal::TERM, Duration::from_secs(15))?;
+        let status = self.stop(Signal::TERM, Duration::from_secs(15))?;
         if !status.success() {
             bail!("signalbox ended with {status} after SIGTERM; it said:\n{}", tail(&said));
         }

@@ -33,20 +33,28 @@ impl Fault {
     /// From now on these system calls of all threads of the process behave as told, for example
     /// `fsync,fdatasync:error=EIO`.
     pub fn inject(pid: u32, fault: &str) -> Result<Self> {
-        Self::attach(pid, &arguments(fault)?)
+        Self::inject_all(&[pid], fault)
+    }
+
+    /// The same for several processes, and for what they start.
+    pub fn inject_all(pids: &[u32], fault: &str) -> Result<Self> {
+        Self::attach(pids, &arguments(fault)?)
     }
 
     /// The same for calls on one file.
     pub fn inject_on(pid: u32, file: &Path, fault: &str) -> Result<Self> {
         let mut words = arguments(fault)?;
         words.extend(["-P".to_owned(), file.display().to_string()]);
-        Self::attach(pid, &words)
+        Self::attach(&[pid], &words)
     }
 
-    fn attach(pid: u32, words: &[String]) -> Result<Self> {
+    fn attach(pids: &[u32], words: &[String]) -> Result<Self> {
         environment::require_root()?;
         let mut command = Command::new(environment::program("strace", "strace")?);
-        command.args(words).args(["-p", &pid.to_string()]);
+        command.args(words);
+        for pid in pids {
+            command.args(["-p", &pid.to_string()]);
+        }
         let mut strace = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().context("cannot start strace")?;
         let stderr = strace.stderr.take().context("strace has no stderr")?;
         let (sender, lines) = mpsc::channel();
@@ -57,14 +65,16 @@ impl Fault {
         });
         // Made before waiting, so that an early return ends strace too.
         let fault = Self { strace };
-        loop {
+        let mut attached = 0;
+        while attached < pids.len() {
             match lines.recv_timeout(Duration::from_secs(10)) {
-                Ok(line) if line.contains("attached") => return Ok(fault),
+                Ok(line) if line.contains("attached") => attached += 1,
                 Ok(line) if line.contains("attach:") => bail!("{line}; may this container trace processes?"),
                 Ok(_) => (),
-                Err(_) => bail!("strace did not attach to process {pid}"),
+                Err(_) => bail!("strace did not attach to {pids:?}"),
             }
         }
+        Ok(fault)
     }
 
     /// Ends the fault; the process goes on.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, ffi, params_from_iter};
 
+use crate::engine::sqlite_wal;
 use crate::error::StoreError;
 use crate::health::Health;
 use crate::insert::{Column, Insert};
@@ -20,16 +21,25 @@ const READERS: usize = 6;
 /// Page cache per connection: small, because the kernel caches the file too.
 const CACHE_KIB: usize = 8192;
 /// The writer's, which goes back and forth over the indexes.
-const WRITER_CACHE_KIB: usize = 49152;
-/// A write-ahead log above this is emptied even if that makes a commit wait.
-pub(crate) const WAL_MOST_BYTES: u64 = 64 << 20;
+const WRITER_CACHE_KIB: usize = 32768;
+/// How long somebody else's lock is waited for.
+pub(crate) const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) struct Sqlite {
     pub(crate) path: PathBuf,
+    faults: Faults,
     pub(crate) health: Arc<Health>,
-    writer: Mutex<Connection>,
+    writers: Mutex<Writers>,
     readers: Mutex<Vec<Connection>>,
     returned: Condvar,
+}
+
+/// Two connections that write, one at a time.
+struct Writers {
+    /// Syncs every commit.
+    durable: Connection,
+    /// Leaves syncing to the checkpointer: for what can be derived again from the intake log.
+    replayable: Connection,
 }
 
 pub(crate) struct Transaction<'c> {
@@ -41,16 +51,26 @@ impl Sqlite {
         if rusqlite::version_number() < NEEDED_NUMBER {
             return Err(StoreError::OldEngine { found: rusqlite::version().into(), needed: NEEDED });
         }
-        let writer = connect(&path, faults)?;
-        pragma_batch(&writer, &format!("PRAGMA cache_size = -{WRITER_CACHE_KIB}"))?;
+        let durable = connect(&path, faults)?;
+        let replayable = connect(&path, Faults { sync_normal: true })?;
+        for writer in [&durable, &replayable] {
+            pragma_batch(writer, &format!("PRAGMA cache_size = -{WRITER_CACHE_KIB}"))?;
+        }
         let readers = (0..READERS).map(|_| connect(&path, faults)).collect::<Result<_, _>>()?;
-        Ok(Self { path, health, writer: Mutex::new(writer), readers: Mutex::new(readers), returned: Condvar::new() })
+        Ok(Self {
+            path,
+            faults,
+            health,
+            writers: Mutex::new(Writers { durable, replayable }),
+            readers: Mutex::new(readers),
+            returned: Condvar::new(),
+        })
     }
 
     /// Makes durable whatever an earlier process left: pages that it could not sync may be readable only from the
     /// kernel's cache, so they are checkpointed and synced before anything new is acknowledged.
     pub(crate) fn recover(&self) -> Result<(), StoreError> {
-        settle(&lock(&self.writer), &self.path)
+        settle(&lock(&self.writers).durable, &self.path)
     }
 
     pub(crate) fn read<T>(&self, run: impl FnOnce(Transaction<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -69,14 +89,20 @@ impl Sqlite {
         result
     }
 
-    pub(crate) fn write<T>(&self, run: impl FnOnce(Transaction<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    /// Runs a transaction. Unless it is `durable`, a power failure may undo it later, whole, with all that came after.
+    pub(crate) fn write<T>(
+        &self,
+        durable: bool,
+        run: impl FnOnce(Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         if let Some(reason) = self.health.poisoned() {
             return Err(StoreError::Poisoned(reason.to_owned()));
         }
-        let conn = lock(&self.writer);
-        begin(&conn, "BEGIN IMMEDIATE")?;
-        match run(Transaction { conn: &conn }) {
-            Ok(value) => commit(&conn, &self.health).map(|()| value),
+        let writers = lock(&self.writers);
+        let conn = if durable { &writers.durable } else { &writers.replayable };
+        begin(conn, "BEGIN IMMEDIATE")?;
+        match run(Transaction { conn }) {
+            Ok(value) => commit(conn, &self.health).map(|()| value),
             Err(error) => {
                 let _ = conn.execute_batch("ROLLBACK");
                 Err(error)
@@ -96,13 +122,19 @@ impl Sqlite {
         })
     }
 
-    /// Copies what is committed into the database file; empties the write-ahead log when it has grown too long.
-    pub(crate) fn checkpoint(&self) -> Result<(), StoreError> {
-        if wal_bytes(&self.path) > WAL_MOST_BYTES {
-            let conn = lock(&self.writer);
-            return pragma(&conn, "PRAGMA wal_checkpoint(TRUNCATE)");
-        }
-        Ok(())
+    /// Keeps the write-ahead log short, and makes durable what was committed without a sync.
+    pub(crate) fn tidy(&self, checkpointer: &Connection) -> Result<(), StoreError> {
+        sqlite_wal::copy(checkpointer)?;
+        sqlite_wal::start_over(&lock(&self.writers).durable)?;
+        sqlite_wal::sync(&self.path).map_err(|error| {
+            self.health.poison(&error.to_string());
+            StoreError::Io(error.to_string())
+        })
+    }
+
+    /// A connection for [`Sqlite::tidy`].
+    pub(crate) fn checkpointer(&self) -> Result<Connection, StoreError> {
+        connect(&self.path, self.faults)
     }
 }
 
@@ -113,7 +145,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) fn connect(path: &Path, faults: Faults) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(|error| map_error(error, "open"))?;
-    conn.busy_timeout(Duration::from_secs(5)).map_err(|error| map_error(error, "open"))?;
+    conn.busy_timeout(BUSY_PATIENCE).map_err(|error| map_error(error, "open"))?;
     let synchronous = if faults.sync_normal { "NORMAL" } else { "FULL" };
     let setup = format!(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA wal_autocheckpoint = 0;
@@ -153,10 +185,6 @@ pub(crate) fn wal_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push("-wal");
     name.into()
-}
-
-pub(crate) fn wal_bytes(path: &Path) -> u64 {
-    std::fs::metadata(wal_path(path)).map_or(0, |meta| meta.len())
 }
 
 pub(crate) fn pragma(conn: &Connection, sql: &str) -> Result<(), StoreError> {
