@@ -68,7 +68,8 @@ impl Fault {
         let mut attached = 0;
         while attached < pids.len() {
             match lines.recv_timeout(Duration::from_secs(10)) {
-                Ok(line) if line.contains("attached") => attached += 1,
+                // One that has ended meanwhile needs no fault.
+                Ok(line) if line.contains("attached") || line.contains("No such process") => attached += 1,
                 Ok(line) if line.contains("attach:") => bail!("{line}; may this container trace processes?"),
                 Ok(_) => (),
                 Err(_) => bail!("strace did not attach to {pids:?}"),
@@ -79,15 +80,22 @@ impl Fault {
 
     /// Ends the fault; the process goes on.
     pub fn end(mut self) -> Result<()> {
-        process::signal(self.strace.id(), Signal::INT);
-        self.strace.wait()?;
+        self.detach().context("strace")
+    }
+
+    fn detach(&mut self) -> std::io::Result<()> {
+        if self.strace.try_wait()?.is_none() {
+            process::signal(self.strace.id(), Signal::INT);
+            self.strace.wait()?;
+        }
         Ok(())
     }
 }
 
 impl Drop for Fault {
     fn drop(&mut self) {
-        process::signal(self.strace.id(), Signal::INT);
-        let _ = self.strace.wait();
+        if let Err(error) = self.detach() {
+            eprintln!("warning: strace: {error}");
+        }
     }
 }

@@ -53,8 +53,16 @@ impl Machine {
         let server = self.installation.serve_with(&[&["--limits", "off"], arguments].concat())?;
         first_recorded(&server, &self.targets, &mut self.ledger)?;
         self.ready.add(watch.stop()?);
-        let load = Load::start(server.address, &self.targets, USUAL);
-        std::thread::sleep(Duration::from_millis(50 + random(900)));
+        let mut load = Load::start(server.address, &self.targets, USUAL);
+        // Mostly soon; now and then late, or after a pause in which the housekeeping of the store has had its turn.
+        let (longest, pause) = [(900, 0), (900, 0), (900, 0), (4000, 0), (900, 1500)][random(5) as usize];
+        std::thread::sleep(Duration::from_millis(50 + random(longest)));
+        if pause > 0 {
+            self.ledger.merge(load.stop()?);
+            std::thread::sleep(Duration::from_millis(random(pause)));
+            load = Load::start(server.address, &self.targets, USUAL);
+            std::thread::sleep(Duration::from_millis(random(100)));
+        }
         self.disk.cut_power()?;
         // Nothing reaches the disk any more, but the processes do not know yet.
         std::thread::sleep(Duration::from_millis(random(100)));

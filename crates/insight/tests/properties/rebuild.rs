@@ -65,8 +65,8 @@ fn wrong_figures_are_found_and_corrected(engine: fn() -> Place, cases: u32) {
         let (before, after) = log.split_at(cut.index(log.len()).max(1));
         let place = engine();
         let store = prepared(&place);
-        let mut writer = store.log().writer().expect("a writer");
-        let mut running = projector(&store, 1);
+        let mut writer = store.log().writer(0).expect("a writer");
+        let mut running = projector(&store);
         append(&mut writer, before);
         drain(&mut running);
         let right = rows(&store);
@@ -118,8 +118,8 @@ fn a_rebuild_beside_a_running_projector_leaves_right_figures() {
         let store = prepared(&place);
         std::thread::scope(|threads| {
             let projecting = threads.spawn(|| {
-                let mut writer = store.log().writer().expect("a writer");
-                let mut projector = projector(&store, 1);
+                let mut writer = store.log().writer(0).expect("a writer");
+                let mut projector = projector(&store);
                 for chunk in chunks(&log, &[5]) {
                     append(&mut writer, chunk);
                     drain(&mut projector);

@@ -16,13 +16,14 @@ use signalbox_store::LogWriter;
 pub const START: i64 = 1_780_000_000 * SECOND;
 const OWN: i64 = 5_000_000;
 
-const AGENTS: [&str; 8] = [
+const AGENTS: [&str; 9] = [
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0 Safari/537.36",
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148",
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)",
     "Mozilla/5.0",
     "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)",
     "curl/8.5.0",
+    "Java/17.0.2",
     "Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)",
     "",
 ];
@@ -50,7 +51,7 @@ pub struct Event {
     link: NameOf,
     occurred_at: i64,
     received_at: i64,
-    source: Option<[u8; 16]>,
+    source: Option<IpAddr>,
     agent: &'static str,
     hints: u32,
     value: Option<(i64, &'static str)>,
@@ -84,7 +85,7 @@ impl Event {
             kind: self.kind as u8,
             occurred_at: self.occurred_at,
             received_at: self.received_at,
-            source: self.source,
+            source: self.source.map(to_bytes),
             user_agent: self.agent,
             request_id: "",
             hints: self.hints,
@@ -148,7 +149,9 @@ pub fn logs(principals: i64, only_keys: bool) -> impl Strategy<Value = Vec<Event
     let gap = select(vec![0, SECOND / 20, SECOND, 3 * SECOND, 4 * SECOND, 20 * SECOND, 8 * MINUTE, 70 * MINUTE, DAY]);
     let late = select(vec![0, 0, 0, SECOND, 20 * SECOND, 15 * MINUTE, 3 * HOUR, 2 * DAY]);
     let apart = select(vec![0, SECOND / 50, SECOND / 4, 6 * SECOND]);
-    let run = (about(principals, only_keys), gap, 1..9_usize, apart, late, prop::option::weighted(0.3, any::<u8>()));
+    // Now and then so many that their source gets a name.
+    let count = prop_oneof![12 => 1..9_usize, 1 => 25..40_usize];
+    let run = (about(principals, only_keys), gap, count, apart, late, prop::option::weighted(0.3, any::<u8>()));
     prop::collection::vec(run, 1..60).prop_map(timed)
 }
 
@@ -174,7 +177,7 @@ fn event(about: &About, now: i64, late: i64, given: Option<(u8, usize)>, place: 
         0..16 => EventId(OWN + place + i64::from(given) - 8).to_string(),
         _ => format!("e-{}", (usize::from(given) + turn) % 40),
     });
-    let source = about.source.map(|place| to_bytes(SOURCES[place].parse::<IpAddr>().expect("an address")));
+    let source = about.source.map(|place| SOURCES[place].parse().expect("an address"));
     Event {
         principal: about.principal,
         own: OWN + place,
@@ -190,7 +193,7 @@ fn event(about: &About, now: i64, late: i64, given: Option<(u8, usize)>, place: 
         },
         occurred_at: if reported { now - late } else { now },
         received_at: now,
-        source: if reported { source.filter(|_| about.agent.is_multiple_of(2)) } else { source.or(Some([1; 16])) },
+        source: if reported { source.filter(|_| about.agent.is_multiple_of(2)) } else { source.or(Some([192, 0, 2, 3].into())) },
         agent: if judged { AGENTS[about.agent] } else { "" },
         hints: if reported { hint::REPORTED } else { about.hints },
         value: (about.kind == Kind::Converted).then_some(about.value),

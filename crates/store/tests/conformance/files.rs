@@ -55,7 +55,7 @@ fn another_file_is_not_taken_for_a_database() {
     ] {
         let place = Place::sqlite();
         fs::write(file(&place), &content).unwrap();
-        let Err(error) = place.try_open() else { panic!("{what} was taken for a database") };
+        let Err(error) = Store::open(&place.settings(4)) else { panic!("{what} was taken for a database") };
         assert!(matches!(error, StoreError::NotADatabase { .. }), "{what}: {error}");
         let words = error.to_string();
         assert!(words.contains("signalbox.db is not a SQLite database"), "{what}: {words:?}");
@@ -176,7 +176,7 @@ fn a_read_only_database_is_told() {
 fn a_folder_in_the_place_of_the_database_is_told() {
     let place = Place::sqlite();
     fs::create_dir(file(&place)).unwrap();
-    let words = place.try_open().map(drop).unwrap_err().to_string();
+    let words = Store::open(&place.settings(4)).map(drop).unwrap_err().to_string();
     assert!(words.contains("check that"), "{words}");
 }
 

@@ -10,6 +10,13 @@ mod security;
 mod transactions;
 mod values;
 
+impl place::Place {
+    /// A store at this place, as another process would open it.
+    fn open(&self) -> signalbox_store::Store {
+        signalbox_store::Store::open(&self.settings(4)).expect("the store opens")
+    }
+}
+
 /// Makes of each function a test per engine.
 macro_rules! on_both_engines {
     ($($name:ident),+ $(,)?) => {$(

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use signalbox_store::{Faults, Settings, Store, StoreError};
+use signalbox_store::{Faults, Settings};
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
@@ -91,15 +91,6 @@ impl Place {
             connections,
             faults: Faults::default(),
         }
-    }
-
-    pub fn try_open(&self) -> Result<Store, StoreError> {
-        Store::open(&self.settings(4))
-    }
-
-    /// A store at this place, as another process would open it.
-    pub fn open(&self) -> Store {
-        self.try_open().expect("the store opens")
     }
 }
 
