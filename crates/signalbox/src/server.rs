@@ -136,6 +136,7 @@ impl Server {
                 patience: settings.intake.patience.0,
                 batch_events: settings.intake.batch_events,
                 batch_bytes: usize::try_from(settings.intake.batch_bytes.0)?,
+                bodies: signalbox_tracking::http::body_room(),
             },
             insight: Insight {
                 store: installation.store.clone(),

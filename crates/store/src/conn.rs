@@ -115,6 +115,14 @@ impl Conn<'_> {
         }
     }
 
+    /// Lets one transaction of this kind run at a time. On SQLite writers take turns anyway.
+    pub(crate) fn serialise(&mut self) -> Result<(), StoreError> {
+        match &mut self.engine {
+            Engine::Sqlite(_) => Ok(()),
+            Engine::Postgres(tx) => postgres::Postgres::lock_migrations(tx),
+        }
+    }
+
     /// Runs a script of several statements that return nothing: schema changes.
     pub(crate) fn script(&mut self, sql: &str) -> Result<(), StoreError> {
         match &mut self.engine {

@@ -21,6 +21,7 @@ impl NodeLease {
     /// Takes the lowest free node for `holder`, a name that no other process uses.
     pub fn take(store: &Store, holder: &str, now: Micros) -> Result<Self, StoreError> {
         let node = store.write_here(&Scope::all(), |conn| {
+            conn.serialise()?;
             let taken = conn.query(
                 "SELECT node FROM node_lease WHERE expires_at > $1 ORDER BY node",
                 &[now.0.into()],

@@ -6,8 +6,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use signalbox_core::time::Micros;
 
-use crate::conn::{Conn, Engine};
-use crate::engine::postgres::Postgres;
+use crate::conn::Conn;
 use crate::error::StoreError;
 use crate::scope::Scope;
 use crate::store::{EngineName, Store};
@@ -115,6 +114,7 @@ impl Store {
     pub fn migration_plan(&self, features: &[&'static [Migration]]) -> Result<Plan, StoreError> {
         let all = ordered(features);
         self.write_here(&Scope::all(), |conn| {
+            conn.serialise()?;
             conn.script(LEDGER)?;
             let (found, missing) = pending(conn, &all)?;
             let pending = missing
@@ -131,9 +131,7 @@ impl Store {
         let mut done = Vec::new();
         loop {
             let next = self.write_here(&Scope::all(), |conn| {
-                if let Engine::Postgres(tx) = &mut conn.engine {
-                    Postgres::lock_migrations(tx)?;
-                }
+                conn.serialise()?;
                 conn.script(LEDGER)?;
                 let (_, missing) = pending(conn, &all)?;
                 let Some(next) = missing.first().copied() else { return Ok(None) };

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use crate::conn::{Conn, Engine};
@@ -11,9 +10,6 @@ use crate::error::StoreError;
 use crate::health::Health;
 use crate::log::Log;
 use crate::scope::Scope;
-
-/// How often the checkpointer looks.
-const CHECKPOINT_EVERY: Duration = Duration::from_millis(500);
 
 /// Which database, and where.
 #[derive(Debug, Clone)]
@@ -48,8 +44,6 @@ pub struct Store {
     engine: StoreEngine,
     log: Log,
     health: Arc<Health>,
-    /// The projector's cursor, of which the log is told when it is durable.
-    projected: Arc<AtomicI64>,
 }
 
 #[derive(Clone)]
@@ -65,13 +59,13 @@ impl Store {
         if let Some(url) = &settings.database_url {
             let engine = Arc::new(postgres::Postgres::open(url, settings.connections)?);
             let log = Log::postgres(Arc::clone(&engine), Arc::clone(&health));
-            return Ok(Self { engine: StoreEngine::Postgres(engine), log, health, projected: Arc::default() });
+            return Ok(Self { engine: StoreEngine::Postgres(engine), log, health });
         }
         std::fs::create_dir_all(&settings.data)
             .map_err(|error| StoreError::Io(format!("{}: {error}", settings.data.display())))?;
         let main = sqlite::Sqlite::open(settings.data.join("signalbox.db"), settings.faults, Arc::clone(&health))?;
         let log = Log::sqlite(settings.data.join("intake.db"), settings.faults, Arc::clone(&health));
-        Ok(Self { engine: StoreEngine::Sqlite(Arc::new(main)), log, health, projected: Arc::default() })
+        Ok(Self { engine: StoreEngine::Sqlite(Arc::new(main)), log, health })
     }
 
     /// Which engine it is.
@@ -161,56 +155,28 @@ impl Store {
         run: impl FnOnce(&mut Conn<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         match &self.engine {
-            StoreEngine::Sqlite(engine) => {
-                engine.write(true, |tx| run(&mut Conn { scope, engine: Engine::Sqlite(tx) }))
-            }
+            StoreEngine::Sqlite(engine) => engine.write(|tx| run(&mut Conn { scope, engine: Engine::Sqlite(tx) })),
             StoreEngine::Postgres(engine) => {
                 engine.run(true, &scope.list(), |tx| run(&mut Conn { scope, engine: Engine::Postgres(tx) }))
             }
         }
     }
 
-    /// As [`Store::write_here`], for what can be derived again from the intake log: on SQLite such a transaction is not
-    /// synced by itself, and a power failure may undo the latest ones. Say [`Store::projected`] after it.
-    pub fn write_replayable_here<T>(
-        &self,
-        scope: &Scope,
-        run: impl FnOnce(&mut Conn<'_>) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        match &self.engine {
-            StoreEngine::Sqlite(engine) => {
-                engine.write(false, |tx| run(&mut Conn { scope, engine: Engine::Sqlite(tx) }))
-            }
-            StoreEngine::Postgres(_) => self.write_here(scope, run),
-        }
-    }
-
-    /// Tells that everything up to `seq`, the last of a chunk, is projected. The log forgets it once that is durable.
-    pub fn projected(&self, seq: i64) {
-        match &self.engine {
-            StoreEngine::Sqlite(_) => drop(self.projected.fetch_max(seq, Ordering::SeqCst)),
-            StoreEngine::Postgres(_) => self.log.projected(seq),
-        }
-    }
-
-    /// Keeps SQLite's write-ahead logs short and the projector's work durable, for as long as the store lives.
-    /// PostgreSQL needs no such help.
+    /// Keeps SQLite's write-ahead logs short, for as long as the store lives. PostgreSQL needs no such help.
     pub fn spawn_checkpointer(&self) -> Result<(), StoreError> {
         let StoreEngine::Sqlite(engine) = &self.engine else { return Ok(()) };
-        let checkpointer = engine.checkpointer()?;
-        let (engine, projected, log) = (Arc::downgrade(engine), Arc::clone(&self.projected), self.log.clone());
+        let engine = Arc::downgrade(engine);
         let reader = self.log.reader()?;
         let work = move || {
             low_priority();
             while let Some(engine) = engine.upgrade() {
-                let seq = projected.load(Ordering::SeqCst);
-                let tidied = reader.tidy().and_then(|()| engine.tidy(&checkpointer));
-                drop(engine);
-                match tidied {
-                    Ok(()) => log.projected(seq),
-                    Err(error) => tracing::warn!(%error, "a checkpoint failed; it is tried again"),
+                for outcome in [engine.checkpoint(), reader.tidy()] {
+                    if let Err(error) = outcome {
+                        tracing::warn!(%error, "checkpoint failed; it is tried again");
+                    }
                 }
-                std::thread::sleep(CHECKPOINT_EVERY);
+                drop(engine);
+                std::thread::sleep(Duration::from_millis(500));
             }
         };
         std::thread::Builder::new()

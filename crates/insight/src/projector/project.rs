@@ -123,7 +123,7 @@ impl Projector {
             match self.transact(cursor, &rows, check_all) {
                 Ok(Ok(projected)) => {
                     self.cursor = Some(Cursor { seq: projected.seq, ..cursor });
-                    self.store.projected(projected.seq);
+                    self.store.log().projected(projected.seq);
                     return Ok(projected);
                 }
                 Ok(Err(again)) => {
@@ -147,7 +147,7 @@ impl Projector {
     ) -> Result<Result<Projected, Again>, StoreError> {
         let (memory, ids, now) = (&mut self.memory, &self.ids, self.clock.now());
         let mut again = None;
-        let outcome = self.store.write_replayable_here(&Scope::all(), |conn| {
+        let outcome = self.store.write_here(&Scope::all(), |conn| {
             // Updating takes the row's lock on PostgreSQL; on SQLite the transaction holds the only one.
             let found = read_cursor(
                 conn,

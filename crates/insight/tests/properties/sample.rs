@@ -193,7 +193,11 @@ fn event(about: &About, now: i64, late: i64, given: Option<(u8, usize)>, place: 
         },
         occurred_at: if reported { now - late } else { now },
         received_at: now,
-        source: if reported { source.filter(|_| about.agent.is_multiple_of(2)) } else { source.or(Some([192, 0, 2, 3].into())) },
+        source: if reported {
+            source.filter(|_| about.agent.is_multiple_of(2))
+        } else {
+            source.or(Some([192, 0, 2, 3].into()))
+        },
         agent: if judged { AGENTS[about.agent] } else { "" },
         hints: if reported { hint::REPORTED } else { about.hints },
         value: (about.kind == Kind::Converted).then_some(about.value),

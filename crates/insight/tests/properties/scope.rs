@@ -62,7 +62,8 @@ fn name_everything(conn: &mut Conn<'_>, principal: i64) -> Result<(), StoreError
 /// A store in which only these principals exist and only their events happened.
 fn store_of(place: &Place, log: &[Event], principals: &[i64]) -> Store {
     let store = prepared(place);
-    let named = store.write_here(&Scope::all(), |conn| principals.iter().try_for_each(|one| name_everything(conn, *one)));
+    let named =
+        store.write_here(&Scope::all(), |conn| principals.iter().try_for_each(|one| name_everything(conn, *one)));
     named.expect("names are made");
     let log: Vec<Event> = log.iter().filter(|event| principals.contains(&event.principal)).cloned().collect();
     if !log.is_empty() {
@@ -95,7 +96,8 @@ fn everything(store: &Store, scope: &Scope) -> Vec<(String, Value)> {
     filters.push(Filter { from: Some(Micros(START + HOUR)), to: Some(Micros(START + DAY)), ..Filter::default() });
     for principal in PRINCIPALS {
         for place in 0..2 {
-            let (campaign, recipient, message) = (id(principal, 1, place), id(principal, 2, place), id(principal, 3, place));
+            let (campaign, recipient, message) =
+                (id(principal, 1, place), id(principal, 2, place), id(principal, 3, place));
             filters.push(Filter { campaign: Some(campaign), ..Filter::default() });
             filters.push(Filter { recipient: Some(recipient), ..Filter::default() });
             filters.push(Filter { message: Some(message), ..Filter::default() });

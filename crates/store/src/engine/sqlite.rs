@@ -7,7 +7,6 @@ use std::time::Duration;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, ffi, params_from_iter};
 
-use crate::engine::sqlite_wal;
 use crate::error::StoreError;
 use crate::health::Health;
 use crate::insert::{Column, Insert};
@@ -21,25 +20,16 @@ const READERS: usize = 6;
 /// Page cache per connection: small, because the kernel caches the file too.
 const CACHE_KIB: usize = 8192;
 /// The writer's, which goes back and forth over the indexes.
-const WRITER_CACHE_KIB: usize = 32768;
-/// How long somebody else's lock is waited for.
-pub(crate) const BUSY_PATIENCE: Duration = Duration::from_secs(5);
+const WRITER_CACHE_KIB: usize = 49152;
+/// A write-ahead log above this is emptied even if that makes a commit wait.
+pub(crate) const WAL_MOST_BYTES: u64 = 64 << 20;
 
 pub(crate) struct Sqlite {
     pub(crate) path: PathBuf,
-    faults: Faults,
     pub(crate) health: Arc<Health>,
-    writers: Mutex<Writers>,
+    writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
     returned: Condvar,
-}
-
-/// Two connections that write, one at a time.
-struct Writers {
-    /// Syncs every commit.
-    durable: Connection,
-    /// Leaves syncing to the checkpointer: for what can be derived again from the intake log.
-    replayable: Connection,
 }
 
 pub(crate) struct Transaction<'c> {
@@ -51,26 +41,16 @@ impl Sqlite {
         if rusqlite::version_number() < NEEDED_NUMBER {
             return Err(StoreError::OldEngine { found: rusqlite::version().into(), needed: NEEDED });
         }
-        let durable = connect(&path, faults)?;
-        let replayable = connect(&path, Faults { sync_normal: true })?;
-        for writer in [&durable, &replayable] {
-            pragma_batch(writer, &format!("PRAGMA cache_size = -{WRITER_CACHE_KIB}"))?;
-        }
+        let writer = connect(&path, faults)?;
+        pragma_batch(&writer, &format!("PRAGMA cache_size = -{WRITER_CACHE_KIB}"))?;
         let readers = (0..READERS).map(|_| connect(&path, faults)).collect::<Result<_, _>>()?;
-        Ok(Self {
-            path,
-            faults,
-            health,
-            writers: Mutex::new(Writers { durable, replayable }),
-            readers: Mutex::new(readers),
-            returned: Condvar::new(),
-        })
+        Ok(Self { path, health, writer: Mutex::new(writer), readers: Mutex::new(readers), returned: Condvar::new() })
     }
 
     /// Makes durable whatever an earlier process left: pages that it could not sync may be readable only from the
     /// kernel's cache, so they are checkpointed and synced before anything new is acknowledged.
     pub(crate) fn recover(&self) -> Result<(), StoreError> {
-        settle(&lock(&self.writers).durable, &self.path)
+        settle(&lock(&self.writer), &self.path)
     }
 
     pub(crate) fn read<T>(&self, run: impl FnOnce(Transaction<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -82,27 +62,20 @@ impl Sqlite {
             }
         };
         drop(pool);
-        let result = begin(&conn, "BEGIN").and_then(|()| run(Transaction { conn: &conn }));
-        let _ = conn.execute_batch("ROLLBACK");
-        lock(&self.readers).push(conn);
-        self.returned.notify_one();
-        result
+        let lent = Lent { engine: self, conn: Some(conn) };
+        let conn = lent.conn.as_ref().expect("it is lent until the end");
+        begin(conn, "BEGIN").and_then(|()| run(Transaction { conn }))
     }
 
-    /// Runs a transaction. Unless it is `durable`, a power failure may undo it later, whole, with all that came after.
-    pub(crate) fn write<T>(
-        &self,
-        durable: bool,
-        run: impl FnOnce(Transaction<'_>) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    pub(crate) fn write<T>(&self, run: impl FnOnce(Transaction<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         if let Some(reason) = self.health.poisoned() {
             return Err(StoreError::Poisoned(reason.to_owned()));
         }
-        let writers = lock(&self.writers);
-        let conn = if durable { &writers.durable } else { &writers.replayable };
-        begin(conn, "BEGIN IMMEDIATE")?;
-        match run(Transaction { conn }) {
-            Ok(value) => commit(conn, &self.health).map(|()| value),
+        let conn = lock(&self.writer);
+        begin(&conn, "BEGIN IMMEDIATE")?;
+        let _undo = Undo(&conn);
+        match run(Transaction { conn: &conn }) {
+            Ok(value) => commit(&conn, &self.health).map(|()| value),
             Err(error) => {
                 let _ = conn.execute_batch("ROLLBACK");
                 Err(error)
@@ -122,19 +95,40 @@ impl Sqlite {
         })
     }
 
-    /// Keeps the write-ahead log short, and makes durable what was committed without a sync.
-    pub(crate) fn tidy(&self, checkpointer: &Connection) -> Result<(), StoreError> {
-        sqlite_wal::copy(checkpointer)?;
-        sqlite_wal::start_over(&lock(&self.writers).durable)?;
-        sqlite_wal::sync(&self.path).map_err(|error| {
-            self.health.poison(&error.to_string());
-            StoreError::Io(error.to_string())
-        })
+    /// Copies what is committed into the database file; empties the write-ahead log when it has grown too long.
+    pub(crate) fn checkpoint(&self) -> Result<(), StoreError> {
+        if wal_bytes(&self.path) > WAL_MOST_BYTES {
+            let conn = lock(&self.writer);
+            return pragma(&conn, "PRAGMA wal_checkpoint(TRUNCATE)");
+        }
+        Ok(())
     }
+}
 
-    /// A connection for [`Sqlite::tidy`].
-    pub(crate) fn checkpointer(&self) -> Result<Connection, StoreError> {
-        connect(&self.path, self.faults)
+/// A reader's connection, which goes back to the pool whatever happens to its borrower.
+struct Lent<'e> {
+    engine: &'e Sqlite,
+    conn: Option<Connection>,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        if let Some(conn) = self.conn.take() {
+            let _ = conn.execute_batch("ROLLBACK");
+            lock(&self.engine.readers).push(conn);
+            self.engine.returned.notify_one();
+        }
+    }
+}
+
+/// Undoes what a panic left open.
+struct Undo<'c>(&'c Connection);
+
+impl Drop for Undo<'_> {
+    fn drop(&mut self) {
+        if !self.0.is_autocommit() {
+            let _ = self.0.execute_batch("ROLLBACK");
+        }
     }
 }
 
@@ -145,14 +139,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) fn connect(path: &Path, faults: Faults) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(|error| map_error(error, "open"))?;
-    conn.busy_timeout(BUSY_PATIENCE).map_err(|error| map_error(error, "open"))?;
+    conn.busy_timeout(Duration::from_secs(5)).map_err(|error| map_error(error, "open"))?;
     let synchronous = if faults.sync_normal { "NORMAL" } else { "FULL" };
     let setup = format!(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA wal_autocheckpoint = 0;
          PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -{CACHE_KIB}; PRAGMA trusted_schema = OFF;"
     );
     conn.execute_batch(&setup).map_err(|error| match map_error(error, "open") {
-        StoreError::Corrupt(_) | StoreError::NotADatabase { .. } if !looks_like_sqlite(path) => {
+        StoreError::NotADatabase { .. } => StoreError::NotADatabase { path: path.display().to_string() },
+        StoreError::Corrupt(_) if !looks_like_sqlite(path) => {
             StoreError::NotADatabase { path: path.display().to_string() }
         }
         other => other,
@@ -185,6 +180,10 @@ pub(crate) fn wal_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push("-wal");
     name.into()
+}
+
+pub(crate) fn wal_bytes(path: &Path) -> u64 {
+    std::fs::metadata(wal_path(path)).map_or(0, |meta| meta.len())
 }
 
 pub(crate) fn pragma(conn: &Connection, sql: &str) -> Result<(), StoreError> {
@@ -224,6 +223,8 @@ pub(crate) fn map_error(error: rusqlite::Error, statement: &str) -> StoreError {
         ErrorCode::DatabaseCorrupt => StoreError::Corrupt(message),
         ErrorCode::NotADatabase => StoreError::NotADatabase { path: String::new() },
         ErrorCode::CannotOpen => StoreError::Io(format!("{message}; check that the folder exists and may be written")),
+        // The index of the write-ahead log could not grow.
+        ErrorCode::SystemIoFailure if failure.extended_code == ffi::SQLITE_IOERR_SHMSIZE => StoreError::Full,
         ErrorCode::SystemIoFailure => StoreError::Io(format!("{message} (code {})", failure.extended_code)),
         _ if failure.extended_code == ffi::SQLITE_FULL => StoreError::Full,
         _ => StoreError::Sql { statement: statement.to_owned(), message },

@@ -33,6 +33,11 @@ fn may_be_hit(buffer: &[u8]) -> bool {
     })
 }
 
+/// Whether a request that is not readable asked for a pixel all the same.
+pub(super) fn wants_pixel(buffer: &[u8]) -> bool {
+    buffer.starts_with(b"GET /o/")
+}
+
 pub(super) fn read<'b>(buffer: &'b [u8], peer: IpAddr, proxies: &TrustedProxies) -> Read<'b> {
     if !may_be_hit(buffer) {
         return Read::HandOver;

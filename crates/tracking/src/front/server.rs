@@ -81,6 +81,7 @@ impl Front {
                 listener: Some(accepting),
                 connections: Slab::new(),
                 generation: 0,
+                accept_again: false,
                 batches: VecDeque::new(),
                 next_batch: Vec::new(),
                 packed: Packed::default(),
@@ -121,6 +122,8 @@ struct Loop {
     listener: Option<TcpListener>,
     connections: Slab<Connection>,
     generation: u32,
+    /// Connections wait in the backlog, of which no new event will tell.
+    accept_again: bool,
     batches: VecDeque<Batch>,
     next_batch: Vec<(usize, u32)>,
     packed: Packed,
@@ -177,6 +180,9 @@ impl Loop {
             self.submit(&mut scratch, &mut out);
             if swept.elapsed() > TURN {
                 swept = Instant::now();
+                if self.accept_again {
+                    self.accept();
+                }
                 self.sweep(&mut scratch, &mut out);
             }
             if self.stop.load(Ordering::SeqCst) {
@@ -191,6 +197,7 @@ impl Loop {
     }
 
     fn accept(&mut self) {
+        self.accept_again = false;
         while let Some(listener) = &self.listener {
             let (mut stream, peer) = match listener.accept() {
                 Ok(accepted) => accepted,
@@ -200,7 +207,8 @@ impl Loop {
                 }
                 Err(error) => {
                     // Out of descriptors: the connections that are open go on, new ones wait in the backlog.
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    tracing::warn!(%error, "a connection could not be accepted; it is tried again");
+                    self.accept_again = true;
                     return;
                 }
             };
@@ -276,6 +284,8 @@ impl Loop {
                 return false;
             }
             Read::TooLarge => return self.refuse(slot, "431 Request Header Fields Too Large", out),
+            // Whatever the token: a pixel is a pixel.
+            Read::Bad if request::wants_pixel(bytes) => return self.refuse_with_pixel(slot, out),
             Read::Bad => return self.refuse(slot, "400 Bad Request", out),
         };
         let verdict = self.gate.judge(&self.ring, &request, self.now, &mut self.packed);
@@ -320,6 +330,18 @@ impl Loop {
     fn refuse(&mut self, slot: usize, status: &str, out: &mut Vec<u8>) -> bool {
         out.clear();
         response::refusal(out, status, self.date.at(self.now));
+        let connection = &mut self.connections[slot];
+        connection.closing = true;
+        if !connection.send(out) {
+            self.close(slot);
+        }
+        true
+    }
+
+    fn refuse_with_pixel(&mut self, slot: usize, out: &mut Vec<u8>) -> bool {
+        out.clear();
+        self.counters.invalid.inc();
+        response::target(out, &Target::Pixel, None, Frame { head: false, close: true, date: self.date.at(self.now) });
         let connection = &mut self.connections[slot];
         connection.closing = true;
         if !connection.send(out) {

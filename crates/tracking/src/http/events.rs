@@ -1,8 +1,9 @@
 //! `POST /api/v1/events`
 
 use std::io::Read as _;
+use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
@@ -13,10 +14,17 @@ use signalbox_events::chunk::Packed;
 use signalbox_http::caller::Caller;
 use signalbox_http::reply::{Refusal, Reply};
 use signalbox_http::shell::Origin;
+use tokio::sync::SemaphorePermit;
+use tokio_stream::StreamExt as _;
 
 use super::Tracking;
 use crate::intake::Outcome;
 use crate::wire::{Sender, pack, split};
+
+const BODY_PATIENCE: Duration = Duration::from_secs(10);
+/// Bodies are taken in as long as they fit together into so many units of this size.
+pub(super) const UNIT_BYTES: usize = 64 << 10;
+pub(super) const UNITS: usize = 1024;
 
 /// What became of a batch.
 #[derive(Debug, Serialize)]
@@ -36,6 +44,7 @@ pub(super) async fn record(
     headers: HeaderMap,
     body: Body,
 ) -> Reply<Response> {
+    let place = place(&tracking, &headers).await?;
     let body = read_body(&headers, body, tracking.batch_bytes).await?;
     let gate = &tracking.gate;
     let now = gate.clock.now();
@@ -62,6 +71,9 @@ pub(super) async fn record(
     }
     tracking.counters.rejected_items.inc_by(errors.len() as u64);
     let recorded = packed.count() as usize;
+    drop(items);
+    drop(body);
+    drop(place);
     if recorded == 0 {
         let mut refusal = Refusal::new(
             StatusCode::BAD_REQUEST,
@@ -91,6 +103,19 @@ pub(super) async fn record(
     }
 }
 
+/// Room for the body in memory, before any of it is read.
+async fn place<'t>(tracking: &'t Tracking, headers: &HeaderMap) -> Reply<SemaphorePermit<'t>> {
+    let told =
+        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+    let plain = !headers.contains_key(header::CONTENT_ENCODING);
+    let bytes: usize = told.filter(|_| plain).unwrap_or(tracking.batch_bytes).min(tracking.batch_bytes);
+    let units = u32::try_from(bytes.div_ceil(UNIT_BYTES).clamp(1, UNITS)).unwrap_or(1);
+    match tokio::time::timeout(tracking.patience, tracking.bodies.acquire_many(units)).await {
+        Ok(Ok(place)) => Ok(place),
+        _ => Err(Refusal::unavailable("Too many large requests at once. Send this one again.", 1)),
+    }
+}
+
 /// The whole body, decompressed, within its limit.
 async fn read_body(headers: &HeaderMap, body: Body, most: usize) -> Reply<Bytes> {
     let too_large = || {
@@ -101,11 +126,22 @@ async fn read_body(headers: &HeaderMap, body: Body, most: usize) -> Reply<Bytes>
             format!("At most {most} bytes, after decompression."),
         )
     };
-    let raw = to_bytes(body, most).await.map_err(|error| {
-        let over_limit =
-            std::error::Error::source(&error).is_some_and(|source| source.to_string().contains("length limit"));
-        if over_limit { too_large() } else { Refusal::bad_request("The body ended early.") }
-    })?;
+    let mut raw = Vec::new();
+    let mut stream = body.into_data_stream();
+    loop {
+        // A client that stops sending does not keep its place.
+        match tokio::time::timeout(BODY_PATIENCE, stream.next()).await {
+            Ok(None) => break,
+            Ok(Some(Ok(part))) if raw.len() + part.len() <= most => raw.extend_from_slice(&part),
+            Ok(Some(Ok(_))) => return Err(too_large()),
+            Ok(Some(Err(_))) => return Err(Refusal::bad_request("The body ended early.")),
+            Err(_) => {
+                let detail = "Nothing of the body came for 10 seconds.";
+                return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "timeout", "The request took too long", detail));
+            }
+        }
+    }
+    let raw = Bytes::from(raw);
     match headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?")) {
         None | Some("identity" | "") => Ok(raw),
         Some("gzip" | "x-gzip") => {

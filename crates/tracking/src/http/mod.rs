@@ -12,6 +12,7 @@ use axum::routing::get;
 use signalbox_http::caller::Permission;
 use signalbox_http::route::{Access, Routes};
 use signalbox_store::Store;
+use tokio::sync::Semaphore;
 
 use crate::counters::Counters;
 use crate::hit::Gate;
@@ -30,11 +31,20 @@ pub struct Tracking {
     pub patience: Duration,
     pub batch_events: usize,
     pub batch_bytes: usize,
+    /// Room for the bodies that are being read; see [`body_room`].
+    pub bodies: Arc<Semaphore>,
+}
+
+/// Room for as many bodies as may be in memory at once.
+pub fn body_room() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(events::UNITS))
 }
 
 /// Adds tracking's routes.
 pub fn routes(routes: Routes, tracking: &Tracking) -> Routes {
     routes
+        .add(Method::GET, "/o/", Access::Public, get(hits::hit).with_state(tracking.clone()))
+        .add(Method::GET, "/c/", Access::Public, get(hits::hit).with_state(tracking.clone()))
         .add(Method::GET, "/o/{*token}", Access::Public, get(hits::hit).with_state(tracking.clone()))
         .add(Method::GET, "/c/{*token}", Access::Public, get(hits::hit).with_state(tracking.clone()))
         .add(
