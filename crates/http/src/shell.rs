@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -108,13 +109,27 @@ async fn pass(State(shell): State<Shell>, mut request: Request, next: Next) -> R
     response
 }
 
-/// Serves one connection, of which `head` was read already, until it ends or `graceful` says so.
-pub async fn serve(stream: TcpStream, peer: SocketAddr, head: Vec<u8>, router: Router, graceful: &GracefulShutdown) {
+/// Serves one connection, of which `head` was read already, until it ends or `graceful` says so. `busy` counts
+/// the requests that are being answered.
+pub async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    head: Vec<u8>,
+    router: Router,
+    graceful: &GracefulShutdown,
+    busy: &Arc<AtomicUsize>,
+) {
     let io = TokioIo::new(Rewound { head: Bytes::from(head), stream });
+    let busy = Arc::clone(busy);
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(peer);
         let answer = router.clone().oneshot(request.map(Body::new));
-        async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
+        let busy = Arc::clone(&busy);
+        async move {
+            busy.fetch_add(1, Ordering::SeqCst);
+            let _done = Done(busy);
+            Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {}))
+        }
     });
     // A head that is not whole within this is a slow attack, not a client.
     let connection = hyper::server::conn::http1::Builder::new()
@@ -128,6 +143,15 @@ pub async fn serve(stream: TcpStream, peer: SocketAddr, head: Vec<u8>, router: R
             tracing::debug!(%error, "a connection ended early");
         }
     });
+}
+
+/// Takes a request off the count, however it ended.
+struct Done(Arc<AtomicUsize>);
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// A stream whose first bytes were read by somebody else.

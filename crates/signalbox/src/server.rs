@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -272,6 +272,7 @@ async fn run_shell(
     router: axum::Router,
 ) {
     let graceful = GracefulShutdown::new();
+    let busy = Arc::new(AtomicUsize::new(0));
     loop {
         let HandOver { stream, peer, head } = tokio::select! {
             connection = connections.recv() => match connection {
@@ -281,12 +282,22 @@ async fn run_shell(
             _ = &mut stopped => break,
         };
         match tokio::net::TcpStream::from_std(stream) {
-            Ok(stream) => shell::serve(stream, peer, head, router.clone(), &graceful).await,
+            Ok(stream) => shell::serve(stream, peer, head, router.clone(), &graceful, &busy).await,
             Err(error) => tracing::debug!(%error, "a connection could not be taken over"),
         }
     }
-    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
-        tracing::warn!("some requests did not finish in time");
+    // A client in the middle of asking need not be waited for, only one that is being answered.
+    let quiet = async {
+        let mut calm = 0;
+        while calm < 5 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            calm = if busy.load(Ordering::SeqCst) == 0 { calm + 1 } else { 0 };
+        }
+    };
+    tokio::select! {
+        () = graceful.shutdown() => (),
+        () = quiet => (),
+        () = tokio::time::sleep(GRACE) => tracing::warn!("some requests did not finish in time"),
     }
 }
 

@@ -10,6 +10,8 @@ use signalbox_store::{Column, Conn, StoreError};
 use crate::projector::{Agents, ClientKey, ConversionKey, CounterKey, Counts, FirstKey, supply_hits};
 
 const PAGE: i64 = 20_000;
+/// A bit that no signal has.
+const UNFIT: u32 = 1 << 31;
 
 /// Everything that can be derived from the events up to `seq`.
 pub(super) struct Figures {
@@ -44,11 +46,14 @@ struct Row {
 }
 
 const COLUMNS: &str = "e.seq, e.principal_id, e.campaign_id, e.message_id, e.recipient_id, e.link_id, e.kind, e.occurred_at, e.received_at,
-    e.source, e.user_agent_id, e.hints, e.value_micros, e.currency, e.reasons";
+    e.source, e.user_agent_id, e.hints, e.value_micros, e.currency, e.reasons, e.class, e.score";
 
 fn read(row: &signalbox_store::Row<'_>) -> Result<Row, StoreError> {
     let address = row.opt_address(9)?;
     let kind = Kind::from_code(row.int(6)?).ok_or(StoreError::Shape { column: 6 })?;
+    let stored = Reasons(row.int(14)? as u32);
+    let verdict = weigh(kind, stored);
+    let fits = (row.int(15)?, row.int(16)?) == (verdict.class.code(), i64::from(verdict.score));
     Ok(Row {
         hit: Hit {
             seq: row.int(0)?,
@@ -68,7 +73,8 @@ fn read(row: &signalbox_store::Row<'_>) -> Result<Row, StoreError> {
         address,
         value_micros: row.opt_int(12)?,
         currency: if kind == Kind::Converted { row.opt_text(13)? } else { None },
-        stored: Reasons(row.int(14)? as u32),
+        // A class or score that the stored reasons do not give is looked at again.
+        stored: if fits { stored } else { Reasons(stored.0 ^ UNFIT) },
     })
 }
 

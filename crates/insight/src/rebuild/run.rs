@@ -126,12 +126,15 @@ fn still_wrong(conn: &mut Conn<'_>, suspects: Vec<Change>) -> Result<Vec<(Kind, 
     let mut wrong = Vec::new();
     for part in suspects.chunks(PART) {
         let computed: rustc_hash::FxHashMap<i64, Change> = part.iter().map(|change| (change.seq, *change)).collect();
-        let sql = "SELECT e.seq, e.kind, e.reasons FROM {keys} CROSS JOIN event AS e WHERE e.seq = k.k0";
+        let sql =
+            "SELECT e.seq, e.kind, e.reasons, e.class, e.score FROM {keys} CROSS JOIN event AS e WHERE e.seq = k.k0";
         conn.lookup(sql, &[Column::Ints(part.iter().map(|change| change.seq).collect())], &mut |row| {
             let (seq, stored) = (row.int(0)?, signalbox_events::judge::Reasons(row.int(2)? as u32));
             let kind = Kind::from_code(row.int(1)?).ok_or(StoreError::Shape { column: 1 })?;
             let change = Change { before: stored, ..computed[&seq] };
-            if change.before != change.after {
+            let verdict = weigh(kind, change.after);
+            let stored = (row.int(3)?, row.int(4)?);
+            if change.before != change.after || stored != (verdict.class.code(), i64::from(verdict.score)) {
                 wrong.push((kind, change));
             }
             Ok(())

@@ -118,8 +118,9 @@ struct About {
     value: (i64, &'static str),
 }
 
-/// A run of alike events: how long after the one before, how many, how far apart, how late, and under which id.
-type Run = (About, i64, usize, i64, i64, Option<u8>);
+/// A run of alike events: whether it is about the same mail and reader as the one before, how long after that it comes,
+/// how many they are, how far apart, how late, and under which id.
+type Run = (About, bool, i64, usize, i64, i64, Option<u8>);
 
 fn names(ids: &'static [i64], keys: &'static [&'static str]) -> impl Strategy<Value = NameOf> {
     let ids = ids.iter().copied().map(NameOf::Id);
@@ -151,14 +152,20 @@ pub fn logs(principals: i64, only_keys: bool) -> impl Strategy<Value = Vec<Event
     let apart = select(vec![0, SECOND / 50, SECOND / 4, 6 * SECOND]);
     // Now and then so many that their source gets a name.
     let count = prop_oneof![12 => 1..9_usize, 1 => 25..40_usize];
-    let run = (about(principals, only_keys), gap, count, apart, late, prop::option::weighted(0.3, any::<u8>()));
+    let given = prop::option::weighted(0.3, any::<u8>());
+    let run = (about(principals, only_keys), any::<bool>(), gap, count, apart, late, given);
     prop::collection::vec(run, 1..60).prop_map(timed)
 }
 
 fn timed(runs: Vec<Run>) -> Vec<Event> {
     let mut events: Vec<Event> = Vec::new();
     let mut now = START;
-    for (about, gap, count, apart, late, given) in runs {
+    let mut before: Option<About> = None;
+    for (mut about, same, gap, count, apart, late, given) in runs {
+        if let Some(before) = before.filter(|_| same) {
+            about = About { kind: about.kind, link: about.link, reported: about.reported, ..before };
+        }
+        before = Some(about.clone());
         now += gap;
         for turn in 0..count {
             now += if turn == 0 { 0 } else { apart };

@@ -87,16 +87,17 @@ impl Postgres {
         principals: &str,
         run: impl FnOnce(Transaction<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let client = self.client()?;
+        let lent = Lent(Some(self.client()?));
+        let client = lent.0.as_ref().expect("it is lent until the end");
         let mode = if write { "READ WRITE" } else { "ISOLATION LEVEL REPEATABLE READ READ ONLY" };
         // The list holds digits and commas only.
         let opening = format!("BEGIN {mode}; SELECT set_config('app.principals', '{principals}', true)");
-        let tx = Transaction { engine: self, client: &client, opening: Some(opening) };
+        let tx = Transaction { engine: self, client, opening: Some(opening) };
         let result = run(tx);
         let ending = if write && result.is_ok() { "COMMIT" } else { "ROLLBACK" };
         let ended = self.block(client.batch_execute(ending)).map_err(|error| map_error(&error, ending));
-        if ended.is_err() {
-            let _ = Object::take(client);
+        if ended.is_ok() {
+            lent.give_back();
         }
         let value = result?;
         ended.map(|()| value)
@@ -104,6 +105,23 @@ impl Postgres {
 
     pub(crate) fn lock_migrations(tx: &mut Transaction<'_>) -> Result<(), StoreError> {
         tx.each("SELECT 1::bigint FROM pg_advisory_xact_lock($1)", &[Value::Int(MIGRATION_LOCK)], &mut |_| Ok(()))
+    }
+}
+
+/// A connection that goes back to the pool only when its transaction has ended: not after a panic or a lost answer.
+struct Lent(Option<Object>);
+
+impl Lent {
+    fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(client) = self.0.take() {
+            drop(Object::take(client));
+        }
     }
 }
 

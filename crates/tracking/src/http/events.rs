@@ -24,7 +24,7 @@ use crate::wire::{Sender, pack, split};
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
 /// Bodies are taken in as long as they fit together into so many units of this size.
 pub(super) const UNIT_BYTES: usize = 64 << 10;
-pub(super) const UNITS: usize = 1024;
+pub(super) const UNITS: usize = 512;
 
 /// What became of a batch.
 #[derive(Debug, Serialize)]
