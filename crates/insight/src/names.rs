@@ -62,7 +62,8 @@ pub fn resolve(
 ) -> Result<FxHashMap<Name, i64>, StoreError> {
     let mut found = FxHashMap::default();
     for table in ["campaign", "contact", "message", "link"] {
-        let of_table: Vec<&Name> = names.iter().filter(|name| name.space.table() == table).collect();
+        let of_table: Vec<&Name> =
+            names.iter().filter(|name| name.space.table() == table && conn.scope().contains(name.principal)).collect();
         if of_table.is_empty() {
             continue;
         }

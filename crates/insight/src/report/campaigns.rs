@@ -208,6 +208,9 @@ fn clients(conn: &mut Conn<'_>, which: &Which<'_>) -> Result<(Vec<Share>, Vec<Sh
 
 /// The contacts behind the campaign's latest hits, most recent first.
 pub fn contacts(conn: &mut Conn<'_>, campaign: &Campaign) -> Result<Vec<Contact>, StoreError> {
+    if !conn.scope().contains(campaign.principal.0) {
+        return Ok(Vec::new());
+    }
     let sql = format!(
         "SELECT e.recipient_id FROM event AS e WHERE e.principal_id = $1 AND e.campaign_id = $2 AND e.recipient_id <> 0
          AND e.class IN ({}, {}) ORDER BY e.seq DESC LIMIT {LATEST_HITS}",
