@@ -99,8 +99,8 @@ pub fn decode(prefix: &'static str, text: &str) -> Result<i64, BadId> {
 }
 
 macro_rules! typed_id {
-    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
-        $(#[$doc])*
+    ($(#[doc = $doc:literal])* $name:ident, $prefix:literal) => {
+        $(#[doc = $doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub i64);
 
@@ -136,7 +136,26 @@ macro_rules! typed_id {
                 std::borrow::Cow::<'de, str>::deserialize(input)?.parse().map_err(serde::de::Error::custom)
             }
         }
+
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({
+                    "type": "string",
+                    "description": ([$($doc),*].concat().trim()),
+                    "pattern": pattern($prefix),
+                })
+            }
+        }
     };
+}
+
+/// The regular expression of ids with this prefix: 63 bits, so that the first digit is below 8.
+pub fn pattern(prefix: &str) -> String {
+    format!("^{prefix}_[0-7][0-9a-hjkmnp-tv-z]{{12}}$")
 }
 
 typed_id!(
@@ -160,6 +179,18 @@ typed_id!(
 typed_id!(
     /// An API token.
     TokenId, "tok");
+typed_id!(
+    /// Somebody who signs in.
+    UserId, "usr");
+typed_id!(
+    /// A sign-in of a user, until it ends.
+    SessionId, "ses");
+typed_id!(
+    /// A passkey of a user.
+    PasskeyId, "psk");
+typed_id!(
+    /// An entry of the audit log.
+    AuditId, "aud");
 
 #[cfg(test)]
 mod tests {

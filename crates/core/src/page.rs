@@ -1,6 +1,9 @@
 //! Keyset paging: an opaque cursor names the last row that was seen.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The most rows that one page may hold.
 pub const MOST: i64 = 1000;
@@ -8,9 +11,11 @@ pub const MOST: i64 = 1000;
 pub const USUAL: i64 = 100;
 
 /// One page of `items`, and the cursor of the next page where there is one.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "PageOf{T}")]
 pub struct Page<T> {
     pub items: Vec<T>,
+    /// The cursor of the next page; `null` on the last one.
     pub next: Option<String>,
 }
 
@@ -22,6 +27,64 @@ impl<T> Page<T> {
         items.truncate(limit);
         let next = items.last().filter(|_| more).map(|last| crate::id::encode("cur", cursor(last)));
         Self { items, next }
+    }
+}
+
+/// How many rows a page holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit(pub i64);
+
+/// From where a page goes on: the row that the page before ended with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor(pub i64);
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(USUAL)
+    }
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(input)?;
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let limit = text.parse().ok().filter(|limit| digits && (1..=MOST).contains(limit));
+        limit.map(Self).ok_or_else(|| serde::de::Error::custom(format_args!("from 1 to {MOST}")))
+    }
+}
+
+impl<'de> Deserialize<'de> for Cursor {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(input)?;
+        read_cursor(&text).map(Self).map_err(|_| serde::de::Error::custom("not one that this API gave"))
+    }
+}
+
+impl JsonSchema for Limit {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Limit".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "integer", "minimum": 1, "maximum": MOST, "default": USUAL})
+    }
+}
+
+impl JsonSchema for Cursor {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Cursor".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": crate::id::pattern("cur")})
     }
 }
 

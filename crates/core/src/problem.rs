@@ -1,15 +1,19 @@
 //! Problem details (RFC 9457): the one shape in which the API tells what went wrong.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What went wrong, for people and programs.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Problem {
-    /// A stable code, for example `token-missing`; on the wire `type` is `/problems/<code>`.
+    /// A stable code, for example `bad-request`; on the wire `type` is `/problems/<code>`.
     #[serde(rename = "type", serialize_with = "as_reference")]
+    #[schemars(with = "String", description = "A stable name, `/problems/…`.", regex(pattern = "^/problems/[a-z-]+$"))]
     pub code: &'static str,
+    /// What kind of problem it is, in words.
     pub title: &'static str,
     /// The HTTP status.
+    #[schemars(range(min = 400, max = 599))]
     pub status: u16,
     /// What happened here and what to do about it. Never internals.
     pub detail: String,
@@ -22,10 +26,11 @@ pub struct Problem {
 }
 
 /// What is wrong with one item of a batch.
-#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Serialize, JsonSchema, PartialEq, Eq)]
 pub struct ItemProblem {
     /// Position in the batch, from 0.
     pub index: usize,
+    /// What is wrong with it.
     pub detail: String,
 }
 

@@ -55,15 +55,59 @@ impl FromStr for Micros {
     type Err = BadInstant;
 
     fn from_str(text: &str) -> Result<Self, BadInstant> {
-        let instant =
-            jiff::Timestamp::from_str(text).map_err(|_| BadInstant { text: text.chars().take(64).collect() })?;
+        let bad = || BadInstant { text: text.chars().take(64).collect() };
+        // jiff reads more of ISO 8601 than is promised here.
+        if !is_rfc3339(text) {
+            return Err(bad());
+        }
+        let instant = jiff::Timestamp::from_str(text).map_err(|_| bad())?;
         Ok(Micros(instant.as_microsecond()))
     }
+}
+
+/// Whether `text` has the form of RFC 3339 §5.6; the numbers are checked elsewhere.
+fn is_rfc3339(text: &str) -> bool {
+    let digits = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+    let Some((stamp, rest)) = text.as_bytes().split_at_checked(19) else { return false };
+    let shaped = stamp.iter().zip(b"dddd-dd-ddTdd:dd:dd").all(|(byte, form)| match form {
+        b'd' => byte.is_ascii_digit(),
+        form => byte.eq_ignore_ascii_case(form),
+    });
+    let zone = match rest.strip_prefix(b".") {
+        Some(rest) => {
+            let length = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            if length == 0 {
+                return false;
+            }
+            &rest[length..]
+        }
+        None => rest,
+    };
+    shaped
+        && match zone {
+            [b'Z' | b'z'] => true,
+            [b'+' | b'-', hours @ .., b':', m1, m2] => hours.len() == 2 && digits(hours) && digits(&[*m1, *m2]),
+            _ => false,
+        }
 }
 
 impl Serialize for Micros {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         out.collect_str(self)
+    }
+}
+
+impl schemars::JsonSchema for Micros {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Instant".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "format": "date-time"})
     }
 }
 
@@ -82,7 +126,18 @@ mod tests {
         let instant = Micros(1_780_000_000_123_456);
         assert_eq!(instant.to_string().parse::<Micros>().unwrap(), instant);
         assert_eq!("2026-05-01T12:00:00+02:00".parse::<Micros>().unwrap().to_string(), "2026-05-01T10:00:00.000000Z");
-        assert!("yesterday".parse::<Micros>().is_err());
+        for good in ["2026-05-01t12:00:00z", "2026-05-01T12:00:00.123456789-11:30"] {
+            assert!(good.parse::<Micros>().is_ok(), "{good}");
+        }
+        for wrong in ["yesterday", "2026-05-01", "2026-05-01 12:00:00Z", "2026-05-01T12:00:00", "2026-05-01T12:00:00.Z"]
+        {
+            assert!(wrong.parse::<Micros>().is_err(), "{wrong}");
+        }
+        for wrong in
+            ["-000001-05-01T12:00:00Z", "2026-05-01T12:00:00+0200", "2026-05-01T12:00:00Z[UTC]", "2026-13-01T00:00:00Z"]
+        {
+            assert!(wrong.parse::<Micros>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -66,6 +66,8 @@ struct Key {
     verify_until: Option<Micros>,
     /// HMAC states keyed per purpose, ready to be cloned: saves two compressions per check.
     macs: [MacState; PURPOSES],
+    /// Encrypts small secrets that the store keeps.
+    seal: Zeroizing<[u8; 32]>,
 }
 
 /// What may be shown of a key.
@@ -111,7 +113,9 @@ impl Key {
             derive.expand(purpose.info(), derived.as_mut_slice()).expect("32 bytes is a valid HKDF length");
             MacState::new_from_slice(derived.as_slice()).expect("HMAC takes keys of any length")
         });
-        Self { id, secret, created_at, sign_from, verify_until, macs }
+        let mut seal = Zeroizing::new([0; 32]);
+        derive.expand(b"signalbox/1/seal", seal.as_mut_slice()).expect("32 bytes is a valid HKDF length");
+        Self { id, secret, created_at, sign_from, verify_until, macs, seal }
     }
 
     fn random(id: u16, now: Micros, sign_from: Micros) -> Result<Self, KeyringError> {
@@ -212,6 +216,17 @@ impl Keyring {
     pub(crate) fn signer(&self, purpose: Purpose, now: Micros) -> (u16, MacState) {
         let key = self.signing(now);
         (key.id, key.macs[purpose as usize].clone())
+    }
+
+    /// The id of the key that seals at `now`, and what it seals with.
+    pub(crate) fn sealer(&self, now: Micros) -> (u16, &[u8; 32]) {
+        let key = self.signing(now);
+        (key.id, &key.seal)
+    }
+
+    /// What opens the seals of key `id`. A key whose links have ended goes on opening: what it sealed is still needed.
+    pub(crate) fn opener(&self, id: u16) -> Option<&[u8; 32]> {
+        self.keys.iter().find(|key| key.id == id).map(|key| &*key.seal)
     }
 
     /// The keyed state with which a token of key `id` is checked, if that key still verifies.

@@ -2,7 +2,7 @@
 //!
 //! Layout before base64url without padding, integers big-endian:
 //! version 1 · kind 1 · key id 2 · principal 8 · campaign 8 · message 8 · recipient 8 · link 8 ·
-//! expiry 4 (minutes since the epoch, 0 = never) · destination (clicks only) · HMAC-SHA-256 32.
+//! expiry 4 (whole minutes since the epoch, rounded up, 0 = never) · destination (clicks only) · HMAC-SHA-256 32.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -82,7 +82,8 @@ impl Destination {
 }
 
 fn head(kind: Purpose, key: u16, link: &Link, expires: Option<Micros>) -> [u8; HEAD] {
-    let minutes = expires.map_or(0, |at| u32::try_from(at.0.div_euclid(MINUTE)).unwrap_or(u32::MAX).max(1));
+    let minutes = expires
+        .map_or(0, |at| u32::try_from(at.0.saturating_add(MINUTE - 1).div_euclid(MINUTE)).unwrap_or(u32::MAX).max(1));
     let mut head = [0; HEAD];
     head[0] = VERSION;
     head[1] = kind as u8;
@@ -249,7 +250,12 @@ mod tests {
         let ring = Keyring::create(NOW).unwrap();
         let token = sign_open(&ring, &Link::default(), Some(NOW.plus(10 * MINUTE)), NOW);
         assert!(verify_open(&ring, token.as_bytes(), NOW.plus(9 * MINUTE)).is_ok());
-        assert!(verify_open(&ring, token.as_bytes(), NOW.plus(10 * MINUTE)).is_err());
+        assert!(verify_open(&ring, token.as_bytes(), NOW.plus(11 * MINUTE)).is_err());
+        // Half a minute is half a minute at least: NOW itself lies within a minute.
+        let end = NOW.plus(MINUTE / 2);
+        let token = sign_open(&ring, &Link::default(), Some(end), NOW);
+        assert!(verify_open(&ring, token.as_bytes(), end.plus(-1)).is_ok());
+        assert!(verify_open(&ring, token.as_bytes(), end.plus(MINUTE)).is_err());
     }
 
     #[test]

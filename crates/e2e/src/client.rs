@@ -1,16 +1,23 @@
 //! A keep-alive HTTP/1.1 client that shows the bytes: what was sent, what came back, and how a connection broke.
 
 use std::fmt;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// No answer may take longer: patience is two seconds, and the machine may be busy.
 const LIMIT: Duration = Duration::from_secs(15);
 
+/// What a client talks over: plain or encrypted.
+pub trait Stream: Read + Write + Send {}
+
+impl<S: Read + Write + Send> Stream for S {}
+
 /// One connection.
 pub struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
+    /// The same connection, for its time limits.
+    socket: TcpStream,
     /// Bytes that came and belong to the next answer.
     buffer: Vec<u8>,
 }
@@ -59,12 +66,18 @@ impl Client {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(LIMIT))?;
         stream.set_write_timeout(Some(LIMIT))?;
-        Ok(Self { stream, buffer: Vec::new() })
+        Self::over(stream.try_clone()?, stream)
+    }
+
+    /// One that talks over `stream`, which runs over `socket`.
+    pub fn over(stream: impl Stream + 'static, socket: TcpStream) -> io::Result<Self> {
+        Ok(Self { stream: Box::new(stream), socket, buffer: Vec::new() })
     }
 
     /// Sends bytes as they are.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes)
+        self.stream.write_all(bytes)?;
+        self.stream.flush()
     }
 
     /// `GET path` and its answer.
@@ -129,7 +142,7 @@ impl Client {
         let start = std::time::Instant::now();
         let mut bytes = [0; 4096];
         while let Some(left) = limit.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) {
-            if self.stream.set_read_timeout(Some(left)).is_err() {
+            if self.socket.set_read_timeout(Some(left)).is_err() {
                 return true;
             }
             match self.stream.read(&mut bytes) {

@@ -1,7 +1,6 @@
 //! A PostgreSQL cluster of the test's own, to be killed or to lose power.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -41,7 +40,7 @@ impl Cluster {
         let programs = environment::postgres_programs()?;
         let folder = environment::scratch("postgres")?;
         let data = place.unwrap_or(folder.path()).join("pg");
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let port = environment::free_port()?;
         let owner = if rustix::process::geteuid().is_root() { Some(postgres_user()?) } else { None };
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
         let mut cluster = Self { server: None, programs, owner, data, port, settings, folder };
@@ -76,6 +75,21 @@ impl Cluster {
     /// The database of the role that is no superuser.
     pub fn url(&self) -> String {
         format!("postgres://signalbox@127.0.0.1:{}/signalbox", self.port)
+    }
+
+    /// Switches TLS on, with this certificate and key, and takes encrypted connections alone over the network.
+    pub fn require_tls(&mut self, certificate: &str, key: &str) -> Result<()> {
+        for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+            let path = self.data.join(name);
+            fs::write(&path, text)?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+            self.give(&path)?;
+        }
+        let rules = "local all all trust\nhostssl all all 127.0.0.1/32 trust\n";
+        fs::write(self.data.join("pg_hba.conf"), rules)?;
+        self.settings.push("ssl=on".to_owned());
+        self.kill()?;
+        self.start()
     }
 
     /// Starts the server and waits until it takes connections, recovery included.

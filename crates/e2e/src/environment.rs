@@ -1,10 +1,17 @@
 //! What the suites are told from outside, and what they need on the machine. What is missing is an error, never a skip.
 
 use std::fs::File;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::{Context, Result, bail};
 use rustix::fs::FlockOperation;
+use tempfile::TempDir;
+
+use crate::process;
 
 /// The one place that reads the environment.
 #[expect(clippy::disallowed_methods, reason = "a test has no settings: xtask hands it everything this way")]
@@ -21,6 +28,33 @@ pub fn binary() -> Result<PathBuf> {
         bail!("SIGNALBOX_BIN names {}, which does not exist: run `cargo xtask test`", path.display());
     }
     Ok(path)
+}
+
+/// A port of loopback on which nobody listens, for a program that is told its port before it opens it. It is not of those
+/// that the system hands out: a connection of another test would take such a port in between.
+pub fn free_port() -> Result<u16> {
+    const EACH: u16 = 20;
+    static USED: AtomicU16 = AtomicU16::new(0);
+    // Tests that run at the same time are processes with different ids: each has ports of its own.
+    let first = 10_000 + u16::try_from(std::process::id() % 1_000)? * EACH;
+    let mut ports = (0..EACH).map(|_| first + USED.fetch_add(1, Ordering::Relaxed) % EACH);
+    let free = ports.find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
+    free.with_context(|| format!("none of the ports from {first} to {} is free", first + EACH - 1))
+}
+
+/// Where the npm packages of the tests lie.
+pub fn node_modules() -> Result<PathBuf> {
+    let folder = variable("SIGNALBOX_TEST_NODE_MODULES").context(
+        "SIGNALBOX_TEST_NODE_MODULES is not set: run `cargo xtask test`, which installs the npm packages and sets it",
+    )?;
+    Ok(PathBuf::from(folder))
+}
+
+/// The address of the cluster's superuser, whom Signalbox refuses.
+pub fn postgres_superuser() -> Result<String> {
+    variable("SIGNALBOX_TEST_POSTGRES_SUPER").context(
+        "SIGNALBOX_TEST_POSTGRES_SUPER is not set: run `cargo xtask test`, which starts PostgreSQL and sets it",
+    )
 }
 
 /// How often a round is repeated: few times in the ordinary run, `long` times with `cargo xtask test --long`.
@@ -58,14 +92,40 @@ pub fn postgres_programs() -> Result<PathBuf> {
     }
 }
 
-/// A folder on a disk (`/tmp` may lie in memory) that is gone with the value; PostgreSQL's user may pass through it.
-pub fn scratch(name: &str) -> Result<tempfile::TempDir> {
-    use std::os::unix::fs::PermissionsExt as _;
+/// The program that makes requests from the API's description.
+pub fn schemathesis() -> Result<PathBuf> {
+    let path = variable("SIGNALBOX_TEST_SCHEMATHESIS");
+    path.map(PathBuf::from).context("SIGNALBOX_TEST_SCHEMATHESIS is not set: run `cargo xtask test`, which installs it")
+}
+
+/// Where data lies: on a disk, which `/tmp` may not be.
+const PLACE: &str = "/var/tmp";
+const PREFIX: &str = "signalbox-e2e-";
+
+/// A folder that is gone with the value; PostgreSQL's user may pass through it.
+pub fn scratch(name: &str) -> Result<TempDir> {
+    sweep();
     tempfile::Builder::new()
-        .prefix(&format!("signalbox-e2e-{name}-"))
+        .prefix(&format!("{PREFIX}{}-{name}-", std::process::id()))
         .permissions(std::fs::Permissions::from_mode(0o711))
-        .tempdir_in("/var/tmp")
-        .context("no folder in /var/tmp")
+        .tempdir_in(PLACE)
+        .with_context(|| format!("no folder in {PLACE}"))
+}
+
+/// Clears away what tests have left that were killed: folders, and file systems mounted in them.
+fn sweep() {
+    for folder in std::fs::read_dir(PLACE).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())) {
+        let name = folder.file_name().and_then(|name| name.to_str()?.strip_prefix(PREFIX)).unwrap_or_default();
+        let owner = name.split('-').next().and_then(|pid| pid.parse().ok());
+        if owner.is_some_and(|pid| !process::lives(pid)) {
+            for mounted in [folder.join("mounted"), folder.clone()] {
+                // Mostly nothing is mounted there.
+                let _ = process::output(Command::new("umount").arg("--lazy").arg(mounted));
+            }
+            // Another test may have been faster.
+            let _ = std::fs::remove_dir_all(&folder);
+        }
+    }
 }
 
 /// Held by a suite that loads the whole machine or measures time, so that no two of them run at once.

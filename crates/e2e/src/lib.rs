@@ -1,14 +1,18 @@
 //! The harness of the black-box suites in `tests/`: the built binary, its databases, its clients and its disasters.
 //! It knows `signalbox` only from outside: command line, HTTP, signals, files. It never links its code.
 
+pub mod browser;
 pub mod client;
 pub mod cluster;
+pub mod demo;
 pub mod disk;
 pub mod environment;
 pub mod installation;
 pub mod ledger;
 pub mod load;
+pub mod pebble;
 pub mod process;
 pub mod server;
 pub mod strace;
 pub mod timing;
+pub mod tls;

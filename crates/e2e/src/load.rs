@@ -117,7 +117,7 @@ impl Load {
         Self { stop, deaf, threads }
     }
 
-    /// From now on no client takes note of an acknowledgement: none gets out of a machine without power.
+    /// From now on no client takes note of what it gets: nothing gets out of a machine without power.
     pub fn deafen(&self) {
         self.deaf.store(true, Ordering::SeqCst);
     }
@@ -162,11 +162,21 @@ impl Worker {
         match work(self) {
             Ok(()) => return,
             Err(Broken::Unanswered(_)) => self.ledger.unanswered += 1,
-            Err(broken @ Broken::CutOff(_)) => self.ledger.cut_off.push(broken.to_string()),
-            Err(broken) => self.ledger.wrong.push(broken.to_string()),
+            Err(broken @ Broken::CutOff(_)) if self.hears() => self.ledger.cut_off.push(broken.to_string()),
+            Err(broken) => self.complain(broken.to_string()),
         }
         self.client = None;
         std::thread::sleep(Duration::from_millis(5));
+    }
+
+    fn hears(&self) -> bool {
+        !self.deaf.load(Ordering::SeqCst)
+    }
+
+    fn complain(&mut self, what: String) {
+        if self.hears() {
+            self.ledger.wrong.push(what);
+        }
     }
 
     fn connected(&mut self) -> Result<&mut Client, Broken> {
@@ -180,7 +190,7 @@ impl Worker {
         let link = self.targets.pixel().clone();
         let answer = self.hit(&link)?;
         if answer.status != 200 || answer.header("content-type") != Some("image/gif") || answer.body.len() != 43 {
-            self.ledger.wrong.push(format!("a pixel got {answer:?}"));
+            self.complain(format!("a pixel got {answer:?}"));
         }
         Ok(())
     }
@@ -189,7 +199,7 @@ impl Worker {
         let link = self.targets.click().clone();
         let answer = self.hit(&link)?;
         if answer.status != 302 || answer.header("location") != Some(DESTINATION) {
-            self.ledger.wrong.push(format!("a click got {answer:?}"));
+            self.complain(format!("a click got {answer:?}"));
         }
         Ok(())
     }
@@ -199,7 +209,7 @@ impl Worker {
         self.ledger.send_hit(link);
         let answer = self.connected()?.get(&link.path)?;
         match answer.event_id() {
-            Some(_) if self.deaf.load(Ordering::SeqCst) => (),
+            Some(_) if !self.hears() => (),
             Some(id) => self.ledger.acknowledge_hit(link, id),
             None => self.ledger.unrecorded += 1,
         }
@@ -222,10 +232,10 @@ impl Worker {
         let headers = [("Authorization", authorization.as_str()), ("Content-Type", "application/x-ndjson")];
         let answer = self.connected()?.request("POST", "/api/v1/events", &headers, body(ids).as_bytes())?;
         match answer.status {
-            200 if self.deaf.load(Ordering::SeqCst) => (),
+            200 if !self.hears() => (),
             200 if acknowledges(&answer, ids) => self.ledger.acknowledge_batch(ids),
             503 => self.ledger.refused += 1,
-            _ => self.ledger.wrong.push(format!("a batch got {} {}", answer.status, answer.text())),
+            _ => self.complain(format!("a batch got {} {}", answer.status, answer.text())),
         }
         Ok(answer.status == 200)
     }

@@ -20,7 +20,10 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
+    /// Where it serves TLS, if it does.
+    pub tls_address: Option<SocketAddr>,
     said: File,
+    lines: std::sync::Mutex<mpsc::Receiver<String>>,
 }
 
 impl Server {
@@ -38,17 +41,26 @@ impl Server {
                 let _ = sender.send(line);
             }
         });
-        let mut server = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), said };
+        let lines = std::sync::Mutex::new(lines);
+        let mut server = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), tls_address: None, said, lines };
         loop {
             let left = START_LIMIT.saturating_sub(started.elapsed());
-            let Ok(line) = lines.recv_timeout(left) else {
+            let Some(line) = server.next_line(left) else {
                 bail!("signalbox did not say that it listens; it said:\n{}", server.log());
             };
+            if let Some((_, address)) = line.split_once("serving https://") {
+                server.tls_address = Some(address.trim().parse().with_context(|| format!("the address in {line:?}"))?);
+            }
             if let Some((_, address)) = line.split_once("listening on http://") {
                 server.address = address.trim().parse().with_context(|| format!("the address in {line:?}"))?;
                 return Ok(server);
             }
         }
+    }
+
+    /// The next line that it prints, if one comes within `limit`.
+    pub fn next_line(&self, limit: Duration) -> Option<String> {
+        self.lines.lock().ok()?.recv_timeout(limit).ok()
     }
 
     pub fn pid(&self) -> u32 {
@@ -96,7 +108,7 @@ impl Server {
         let said = self.said.try_clone()?;
         let status = self.stop(Signal::TERM, Duration::from_secs(15))?;
         if !status.success() {
-            bail!("signalbox ended with {status} after SIGTERM; it said:\n{}", tail(&said));
+            bail!("signalbox ended with {status} after SIGTERM; it said:\n{}", ends(&said));
         }
         Ok(())
     }
@@ -112,9 +124,9 @@ impl Server {
         Ok(line.trim().trim_end_matches("kB").trim().parse::<u64>()? * 1024)
     }
 
-    /// The last lines that it said on stderr.
+    /// The first and the last lines that it said on stderr.
     pub fn log(&self) -> String {
-        tail(&self.said)
+        ends(&self.said)
     }
 }
 
@@ -125,15 +137,17 @@ impl Drop for Server {
     }
 }
 
-/// The end of the file, read without moving the place at which the server writes.
-fn tail(said: &File) -> String {
-    let length = said.metadata().map_or(0, |meta| meta.len());
-    let wanted = length.min(16 * 1024);
-    let mut bytes = vec![0; wanted as usize];
-    if let Err(error) = said.read_exact_at(&mut bytes, length - wanted) {
+/// Both ends of the file, read without moving the place at which the server writes.
+fn ends(said: &File) -> String {
+    const LINES: usize = 12;
+    let mut bytes = vec![0; said.metadata().map_or(0, |meta| meta.len()) as usize];
+    if let Err(error) = said.read_exact_at(&mut bytes, 0) {
         return error.to_string();
     }
     let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(15)..].join("\n")
+    let mut lines: Vec<&str> = text.lines().collect();
+    if lines.len() > 2 * LINES {
+        lines.splice(LINES..lines.len() - LINES, ["…"]);
+    }
+    lines.join("\n")
 }

@@ -69,8 +69,14 @@ impl Machine {
         self.disk.cut_power()?;
         // Nothing reaches the disk any more, but the processes do not know yet.
         std::thread::sleep(Duration::from_millis(random(100)));
+        let said = server.log();
         server.kill()?;
         self.ledger.merge(load.stop()?);
+        ensure!(
+            self.ledger.wrong.is_empty(),
+            "wrong answers: {:?}; the server said:\n{said}",
+            self.ledger.wrong.first()
+        );
         if let Some(cluster) = &mut self.cluster {
             cluster.kill()?;
         }
@@ -85,7 +91,6 @@ impl Machine {
         let balance = self.ledger.balance(&self.installation.export()?);
         eprintln!("{rounds} × power loss: {balance}; ready after {}", self.ready);
         ensure!(balance.is_even(), "{balance}");
-        ensure!(self.ledger.wrong.is_empty(), "wrong answers: {:?}", self.ledger.wrong);
         self.ready.ensure_within(READY, "starting again")?;
         self.installation.run(&["doctor"])?;
         if let Some(mut cluster) = self.cluster.take() {

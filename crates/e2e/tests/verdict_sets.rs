@@ -5,16 +5,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use signalbox_e2e::environment;
 use signalbox_events::agent::{AgentKind, read_agent};
 
-const FOLDER: &str = "SIGNALBOX_TEST_NODE_MODULES";
-
-#[expect(clippy::disallowed_methods, reason = "a test has no settings: xtask hands it the folder of the sets this way")]
 fn node_modules() -> PathBuf {
-    match std::env::var(FOLDER) {
-        Ok(folder) => PathBuf::from(folder),
-        Err(_) => panic!("{FOLDER} is not set: run `cargo xtask test`, which installs the npm packages and sets it"),
-    }
+    environment::node_modules().unwrap_or_else(|error| panic!("{error:#}"))
 }
 
 fn json(file: &Path) -> Value {

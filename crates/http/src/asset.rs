@@ -1,4 +1,4 @@
-//! The stylesheet, the script and the icon: in the binary, cacheable for ever under a name that changes with them.
+//! The stylesheet, the scripts, the icon and the manifest: in the binary, cacheable for ever under a name that changes with them.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
@@ -7,9 +7,12 @@ use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-const ASSETS: [(&str, &str, &str); 3] = [
+const ASSETS: [(&str, &str, &str); 6] = [
     ("style.css", "text/css; charset=utf-8", include_str!("../assets/style.css")),
     ("app.js", "text/javascript; charset=utf-8", include_str!("../assets/app.js")),
+    ("theme.js", "text/javascript; charset=utf-8", include_str!("../assets/theme.js")),
+    ("passkey.js", "text/javascript; charset=utf-8", include_str!("../assets/passkey.js")),
+    ("app.webmanifest", "application/manifest+json", include_str!("../assets/app.webmanifest")),
     ("icon.svg", "image/svg+xml", include_str!("../assets/icon.svg")),
 ];
 

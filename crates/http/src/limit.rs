@@ -1,18 +1,27 @@
 //! How much one source may ask: a bucket per source and door (GCRA), tighter for sources with a bad record.
+//! A record is halved every minute, so that whoever stops misbehaving has the whole rate again soon.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use axum::http::StatusCode;
 use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 use signalbox_core::address::source_key;
 use signalbox_core::time::{MINUTE, Micros, SECOND};
 
 const SHARDS: usize = 16;
-/// Sources remembered at once; the ones that are idle go first.
+/// Sources remembered at once, and of these at most so many that are kept for their record alone.
 const MOST_SOURCES: usize = 200_000;
-/// A bad record is halved every so often.
-const FORGIVE: i64 = MINUTE;
+const MOST_KEPT: usize = MOST_SOURCES / 4;
+/// A bad record is halved in this time.
+const HALF_LIFE: i64 = MINUTE;
+/// The worst record: at a rate of a thousandth of the usual one.
+const MOST_BLAME: f32 = 8000.0;
+/// Blame that halves the rate; twice as much leaves a third, and so on.
+const HALVING_BLAME: f32 = 8.0;
+const MOST_STRICTNESS: f32 = 100.0;
 
 /// Which limit applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,132 +45,166 @@ impl Default for Rates {
     }
 }
 
+/// What honest clients seldom do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// A link that was never signed here.
+    BadLink,
+    /// Credentials that are not good.
+    Unauthenticated,
+    /// A request that is not valid, not allowed, or for what is not there.
+    BadRequest,
+}
+
+impl Fault {
+    /// The fault that an answer tells of. Being over the limit is none: that would never end.
+    pub fn of(status: StatusCode) -> Option<Self> {
+        match status.as_u16() {
+            401 => Some(Self::Unauthenticated),
+            400 | 403 | 404 | 405 | 406 | 408 | 411 | 413 | 414 | 415 | 421 | 422 | 431 => Some(Self::BadRequest),
+            _ => None,
+        }
+    }
+
+    fn weight(self) -> f32 {
+        match self {
+            Self::BadLink | Self::BadRequest => 1.0,
+            Self::Unauthenticated => 4.0,
+        }
+    }
+}
+
+/// Limits of one process or of many. Answers come at once, because pixels wait for them: what shares its state with other
+/// processes does so behind its own back.
+pub trait Limits: Send + Sync {
+    /// Whether one more request of `client` is within its limit; if not, after how long one will be.
+    fn admit(&self, door: Door, client: IpAddr, now: Micros) -> Result<(), Duration>;
+
+    /// Notes a fault of `client`.
+    fn blame(&self, fault: Fault, client: IpAddr, now: Micros);
+}
+
+/// The limits of this process.
+pub struct Limiter {
+    rates: Option<Rates>,
+    exempt: Vec<IpNet>,
+    shards: Vec<Mutex<Shard>>,
+}
+
+/// Sources in two generations: the older one goes as a whole when the younger one is full.
+#[derive(Default)]
+struct Shard {
+    young: FxHashMap<u128, Source>,
+    old: FxHashMap<u128, Source>,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Source {
     /// Per door: when the bucket will be full again (the theoretical arrival time of GCRA).
     full_at: [i64; 2],
-    blame: u32,
+    blame: f32,
     blame_at: i64,
 }
 
-/// The limits of one process. An interface that a shared one can stand behind later.
-pub struct Limiter {
-    rates: Option<Rates>,
-    exempt: Vec<IpNet>,
-    shards: Vec<Mutex<FxHashMap<u128, Source>>>,
-}
-
 impl Limiter {
-    /// Limits of `rates` (none: everything passes); the networks in `exempt` (known mail proxies) are never limited.
+    /// Limits of `rates` (none: everything passes); the networks in `exempt` (known mail proxies) are never limited on hits.
     pub fn new(rates: Option<Rates>, exempt: Vec<IpNet>) -> Self {
         Self { rates, exempt, shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
     }
 
-    fn shard(&self, source: u128) -> MutexGuard<'_, FxHashMap<u128, Source>> {
+    fn shard(&self, source: u128) -> MutexGuard<'_, Shard> {
         let mixed = (source ^ (source >> 64)) as u64;
         let number = (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60) as usize;
         self.shards[number % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether one more request of `client` is within its limit.
-    pub fn admit(&self, door: Door, client: IpAddr, now: Micros) -> bool {
-        let Some(rates) = self.rates else { return true };
+    fn is_exempt(&self, client: IpAddr) -> bool {
+        self.exempt.iter().any(|network| network.contains(&client))
+    }
+}
+
+impl Limits for Limiter {
+    fn admit(&self, door: Door, client: IpAddr, now: Micros) -> Result<(), Duration> {
+        let Some(rates) = self.rates else { return Ok(()) };
         let client = client.to_canonical();
-        if door == Door::Hit && self.exempt.iter().any(|network| network.contains(&client)) {
-            return true;
+        if door == Door::Hit && self.is_exempt(client) {
+            return Ok(());
         }
         let rate = match door {
             Door::Hit => rates.hit,
             Door::Api => rates.api,
         };
         let source = source_key(client);
-        let mut shard = self.shard(source);
-        let Some(entry) = entry(&mut shard, source, now) else { return true };
-        entry.forgive(now);
-        // Eight bad hits halve the rate, sixteen leave a third, and so on down to a hundredth.
-        let strictness = i64::from(1 + entry.blame / 8).min(100);
-        let step = SECOND * strictness / i64::from(rate.max(1));
-        let full_at = entry.full_at[door as usize].max(now.0);
-        if full_at - now.0 + step > SECOND {
-            return false;
-        }
-        entry.full_at[door as usize] = full_at + step;
-        true
+        self.shard(source).entry(source, now).take(door, rate, now)
     }
 
-    /// Notes that `source` did something that honest clients do not do.
-    pub fn blame(&self, source: u128, now: Micros) {
-        if self.rates.is_none() {
+    fn blame(&self, fault: Fault, client: IpAddr, now: Micros) {
+        let client = client.to_canonical();
+        if self.rates.is_none() || self.is_exempt(client) {
             return;
         }
+        let source = source_key(client);
         let mut shard = self.shard(source);
-        if let Some(entry) = entry(&mut shard, source, now) {
-            entry.forgive(now);
-            entry.blame = (entry.blame + 1).min(100_000);
-        }
+        let entry = shard.entry(source, now);
+        entry.forgive(now);
+        entry.blame = (entry.blame + fault.weight()).min(MOST_BLAME);
     }
 }
 
-fn entry(shard: &mut FxHashMap<u128, Source>, source: u128, now: Micros) -> Option<&mut Source> {
-    if shard.len() >= MOST_SOURCES / SHARDS && !shard.contains_key(&source) {
-        shard.retain(|_, entry| entry.full_at.iter().any(|at| *at > now.0) || entry.blame_at + FORGIVE > now.0);
-        if shard.len() >= MOST_SOURCES / SHARDS {
-            return None;
+impl Shard {
+    fn entry(&mut self, source: u128, now: Micros) -> &mut Source {
+        if !self.young.contains_key(&source) {
+            if self.young.len() >= MOST_SOURCES / SHARDS / 2 {
+                self.turn(now);
+            }
+            let known = self.old.remove(&source);
+            self.young.insert(source, known.unwrap_or(Source { full_at: [0; 2], blame: 0.0, blame_at: now.0 }));
         }
+        self.young.get_mut(&source).expect("it was put there")
     }
-    Some(shard.entry(source).or_insert(Source { full_at: [0; 2], blame: 0, blame_at: now.0 }))
+
+    /// The young become the old. Of the old ones those with a bad record stay young, as far as there is room:
+    /// nobody gets a clean record by sending from many addresses.
+    fn turn(&mut self, now: Micros) {
+        let old = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
+        let bad = old.into_iter().filter(|(_, source)| {
+            let mut source = *source;
+            source.forgive(now);
+            source.blame >= HALVING_BLAME
+        });
+        self.young.extend(bad.take(MOST_KEPT / SHARDS));
+    }
 }
 
 impl Source {
-    fn forgive(&mut self, now: Micros) {
-        let halvings = (now.0 - self.blame_at).max(0) / FORGIVE;
-        if halvings > 0 {
-            self.blame = self.blame.checked_shr(u32::try_from(halvings).unwrap_or(u32::MAX)).unwrap_or(0);
-            self.blame_at = now.0;
+    fn take(&mut self, door: Door, rate: u32, now: Micros) -> Result<(), Duration> {
+        self.forgive(now);
+        let strictness = (1.0 + self.blame / HALVING_BLAME).min(MOST_STRICTNESS);
+        let step = (SECOND as f64 / f64::from(rate.max(1)) * f64::from(strictness)) as i64;
+        // A second's worth at once, and never less than one request.
+        let burst = SECOND.max(step);
+        // A clock that was set back must not lock anybody out.
+        let full_at = self.full_at[door as usize].clamp(now.0, now.0.saturating_add(burst));
+        let wait = full_at.saturating_add(step) - now.0 - burst;
+        if wait > 0 {
+            self.full_at[door as usize] = full_at;
+            return Err(Duration::from_micros(wait.unsigned_abs()));
         }
+        self.full_at[door as usize] = full_at.saturating_add(step);
+        Ok(())
+    }
+
+    fn forgive(&mut self, now: Micros) {
+        let passed = (now.0.saturating_sub(self.blame_at)).max(0);
+        if self.blame > 0.0 && passed > 0 {
+            self.blame *= (-(passed as f32) / HALF_LIFE as f32).exp2();
+            if self.blame < 0.5 {
+                self.blame = 0.0;
+            }
+        }
+        self.blame_at = now.0;
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Micros = Micros(1_780_000_000_000_000);
-
-    fn admitted(limiter: &Limiter, client: &str, at: Micros, tries: usize) -> usize {
-        (0..tries).filter(|_| limiter.admit(Door::Hit, client.parse().unwrap(), at)).count()
-    }
-
-    #[test]
-    fn a_source_gets_its_rate_and_no_more() {
-        let limiter = Limiter::new(Some(Rates::default()), vec!["66.102.0.0/20".parse().unwrap()]);
-        assert_eq!(admitted(&limiter, "192.0.2.1", NOW, 3000), 1000);
-        assert_eq!(admitted(&limiter, "192.0.2.1", NOW.plus(SECOND / 2), 3000), 500);
-        assert_eq!(admitted(&limiter, "192.0.2.2", NOW, 3000), 1000, "sources do not share");
-        assert_eq!(admitted(&limiter, "66.102.1.1", NOW, 3000), 3000, "mail proxies are exempt");
-        assert_eq!(
-            admitted(&limiter, "2001:db8::1", NOW, 600) + admitted(&limiter, "2001:db8::2", NOW, 600),
-            1000,
-            "one /64 is one source"
-        );
-        assert_eq!(admitted(&Limiter::new(None, vec![]), "192.0.2.1", NOW, 3000), 3000);
-    }
-
-    #[test]
-    fn a_bad_record_tightens_the_limit_and_fades() {
-        let limiter = Limiter::new(Some(Rates::default()), vec![]);
-        let bad = source_key("192.0.2.1".parse().unwrap());
-        (0..72).for_each(|_| limiter.blame(bad, NOW));
-        assert_eq!(admitted(&limiter, "192.0.2.1", NOW, 3000), 100);
-        assert_eq!(admitted(&limiter, "192.0.2.1", NOW.plus(10 * FORGIVE), 3000), 1000);
-    }
-
-    #[test]
-    fn memory_is_bounded() {
-        let limiter = Limiter::new(Some(Rates::default()), vec![]);
-        for source in 0..300_000_u128 {
-            limiter.blame(source << 64, NOW);
-        }
-        assert!(limiter.shards.iter().map(|shard| shard.lock().unwrap().len()).sum::<usize>() <= MOST_SOURCES);
-    }
-}
+mod tests;

@@ -1,4 +1,6 @@
-//! Errors as answers: problem details for programs, a plain page for people.
+//! Errors as answers: problem details for programs, and for people a page (`problem_page.rs`).
+
+use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -71,6 +73,8 @@ impl IntoResponse for Refusal {
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        // The shell turns it into a page where a person asked.
+        response.extensions_mut().insert(Arc::new(*self.0));
         response
     }
 }

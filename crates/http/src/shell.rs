@@ -1,41 +1,36 @@
 //! What every request passes: its id, its client's address, its limit, the security headers, the log line.
 
-use std::convert::Infallible;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use hyper::body::Incoming;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use signalbox_core::address::TrustedProxies;
 use signalbox_core::clock::Clock;
 use signalbox_core::id::{EventId, IdMaker};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tower::ServiceExt as _;
 
-use crate::limit::{Door, Limiter};
+use crate::connection::Encrypted;
+pub use crate::headers::Nonce;
+use crate::headers::complete;
+use crate::limit::{Door, Fault, Limits};
+use crate::plain;
+use crate::problem_page;
 use crate::reply::Refusal;
+use crate::room::bounded;
+use crate::secure::Transport;
 
 /// What the shell needs to know.
 #[derive(Clone)]
 pub struct Shell {
     pub proxies: Arc<TrustedProxies>,
-    pub limiter: Arc<Limiter>,
+    pub limiter: Arc<dyn Limits>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<IdMaker>,
+    pub transport: Arc<Transport>,
 }
 
 /// The address behind a request, and the id under which it is logged.
@@ -45,25 +40,18 @@ pub struct Origin {
     pub request_id: String,
     /// Whether a declared proxy sent the request, so that its request id is believed.
     pub trusted: bool,
+    /// Whether nobody on the way can read it: TLS here or at a declared proxy, or it never left this machine.
+    pub secure: bool,
 }
-
-/// Pages may load our own files and nothing else.
-const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
-    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-
-const SECURITY_HEADERS: [(HeaderName, &str); 6] = [
-    (header::CONTENT_SECURITY_POLICY, CSP),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::X_FRAME_OPTIONS, "DENY"),
-    (header::REFERRER_POLICY, "no-referrer"),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=()"),
-];
 
 impl Shell {
     /// Wraps `router` into everything that a request passes.
     pub fn wrap(&self, router: Router) -> Router {
-        router.fallback(|| async { Refusal::not_found() }).layer(from_fn_with_state(self.clone(), pass))
+        router
+            .fallback(|| async { Refusal::not_found() })
+            .method_not_allowed_fallback(plain::method_not_allowed)
+            .layer(from_fn(plain::as_problem))
+            .layer(from_fn_with_state(self.clone(), pass))
     }
 }
 
@@ -77,26 +65,36 @@ async fn pass(State(shell): State<Shell>, mut request: Request, next: Next) -> R
     let given = request.headers().get("x-request-id").filter(|_| trusted).map(text).filter(|id| id.len() <= 64);
     let request_id = given.unwrap_or_else(|| EventId(shell.ids.next_at(now)).to_string().replacen("evt", "req", 1));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let reads_pages = problem_page::is_wanted(request.headers(), &path);
+    let forwarded_proto = request.headers().get("x-forwarded-proto").filter(|_| trusted);
+    let encrypted = request.extensions().get::<Encrypted>().is_some()
+        || forwarded_proto.is_some_and(|proto| last(proto) == b"https");
+    let secure = encrypted || forwarded_proto.is_none() && client.is_loopback();
     // Hits have a limit of their own, inside their handlers.
     let is_hit = path.starts_with("/o/") || path.starts_with("/c/");
-    request.extensions_mut().insert(Origin { client, request_id: request_id.clone(), trusted });
-    let mut response = if is_hit || shell.limiter.admit(Door::Api, client, now) {
-        next.run(request).await
-    } else {
-        let mut refusal = Refusal::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too-many-requests",
-            "Too many requests",
-            "Slow down and try again.",
-        );
-        refusal.0.retry_after = Some(1);
-        refusal.into_response()
-    };
-    let headers = response.headers_mut();
-    for (name, value) in SECURITY_HEADERS {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    let nonce = if is_hit { None } else { Nonce::make() };
+    request.extensions_mut().insert(Origin { client, request_id: request_id.clone(), trusted, secure });
+    if let Some(nonce) = &nonce {
+        request.extensions_mut().insert(nonce.clone());
     }
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    let admitted = if is_hit { Ok(()) } else { shell.limiter.admit(Door::Api, client, now) };
+    let redirect = if encrypted { None } else { shell.transport.redirect(&request) };
+    let mut response = match (admitted, redirect) {
+        (Err(wait), _) => too_many(wait),
+        (Ok(()), Some(redirect)) => redirect,
+        (Ok(()), None) => bounded(request, next).await,
+    };
+    if !is_hit && let Some(fault) = Fault::of(response.status()) {
+        shell.limiter.blame(fault, client, now);
+    }
+    if reads_pages {
+        response = problem_page::for_people(response, &path, &request_id);
+    }
+    let headers = response.headers_mut();
+    complete(headers, nonce.as_ref(), is_hit);
+    if encrypted && let Some(value) = shell.transport.hsts() {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, value);
+    }
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         headers.insert("x-request-id", value);
     }
@@ -109,94 +107,16 @@ async fn pass(State(shell): State<Shell>, mut request: Request, next: Next) -> R
     response
 }
 
-/// Serves one connection, of which `head` was read already, until it ends or `graceful` says so. `busy` counts
-/// the requests that are being answered.
-pub async fn serve(
-    stream: TcpStream,
-    peer: SocketAddr,
-    head: Vec<u8>,
-    router: Router,
-    graceful: &GracefulShutdown,
-    busy: &Arc<AtomicUsize>,
-) {
-    let io = TokioIo::new(Rewound { head: Bytes::from(head), stream });
-    let busy = Arc::clone(busy);
-    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(peer);
-        let answer = router.clone().oneshot(request.map(Body::new));
-        let busy = Arc::clone(&busy);
-        async move {
-            busy.fetch_add(1, Ordering::SeqCst);
-            let _done = Done(busy);
-            Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {}))
-        }
-    });
-    // A head that is not whole within this is a slow attack, not a client.
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(10))
-        .max_buf_size(64 * 1024)
-        .serve_connection(io, service);
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "a connection ended early");
-        }
-    });
+fn too_many(wait: Duration) -> Response {
+    let seconds = u32::try_from(wait.as_micros().div_ceil(1_000_000)).unwrap_or(u32::MAX).max(1);
+    let detail = format!("Slow down and try again in {seconds} s.");
+    let mut refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many requests", detail);
+    refusal.0.retry_after = Some(seconds);
+    refusal.into_response()
 }
 
-/// Takes a request off the count, however it ended.
-struct Done(Arc<AtomicUsize>);
-
-impl Drop for Done {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// A stream whose first bytes were read by somebody else.
-struct Rewound {
-    head: Bytes,
-    stream: TcpStream,
-}
-
-impl AsyncRead for Rewound {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.head.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(context, buffer);
-        }
-        let count = self.head.len().min(buffer.remaining());
-        buffer.put_slice(&self.head.split_to(count));
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Rewound {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
+/// What the nearest proxy has said: proxies may append to what they were sent.
+fn last(value: &HeaderValue) -> Vec<u8> {
+    let last = value.as_bytes().rsplit(|byte| *byte == b',').next().unwrap_or_default();
+    last.trim_ascii().to_ascii_lowercase()
 }

@@ -2,6 +2,7 @@
 //! It never changes what was recorded: everything here can be rebuilt from the events.
 
 pub mod api;
+mod describe;
 pub mod live;
 pub mod names;
 pub mod projector;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use prometheus::IntGauge;
+use schemars::JsonSchema;
 use serde::Serialize;
 use signalbox_core::clock::Clock;
 use signalbox_core::time::SECOND;
@@ -19,7 +20,8 @@ const DISK_LEAST_BYTES: u64 = 64 << 20;
 const DISK_WARN_BYTES: u64 = 1 << 30;
 
 /// How a part is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[schemars(rename = "HealthStatus")]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     Pass,
@@ -40,15 +42,19 @@ pub struct Health {
     pub last_seen: Arc<AtomicI64>,
 }
 
-#[derive(Serialize)]
-struct Report {
+/// How the process is.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Health")]
+pub struct Report {
     status: Status,
     version: &'static str,
     components: Vec<Component>,
 }
 
-#[derive(Serialize)]
-struct Component {
+/// How a part of it is.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "HealthComponent")]
+pub struct Component {
     name: &'static str,
     status: Status,
 }

@@ -1,4 +1,4 @@
-//! The key file: written whole, synced, readable by its owner alone.
+//! Key files: written whole, synced, readable by its owner alone.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
@@ -17,21 +17,9 @@ pub fn path(data: &Path) -> PathBuf {
 
 /// Reads the keyring; makes one where there is none.
 pub fn load_or_create(data: &Path, now: Micros) -> anyhow::Result<Keyring> {
-    let path = path(data);
     match load(data) {
         Err(error) if is_missing(&error) => {
-            fs::create_dir_all(path.parent().expect("the path has a folder"))
-                .with_context(|| path.display().to_string())?;
-            let temporary = write_beside(&path, &Keyring::create(now)?.to_json())?;
-            // Unlike a rename, a link never replaces a ring that another process made in the meantime.
-            let linked = fs::hard_link(&temporary, &path);
-            fs::remove_file(&temporary)?;
-            match linked {
-                Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                    return Err(error).context(path.display().to_string());
-                }
-                _ => sync_folder(&path)?,
-            }
+            make_once(&path(data), &Keyring::create(now)?.to_json())?;
             load(data)
         }
         other => other,
@@ -41,12 +29,30 @@ pub fn load_or_create(data: &Path, now: Micros) -> anyhow::Result<Keyring> {
 /// Reads the keyring.
 pub fn load(data: &Path) -> anyhow::Result<Keyring> {
     let path = path(data);
-    let text = Zeroizing::new(fs::read_to_string(&path).with_context(|| path.display().to_string())?);
-    let mode = fs::metadata(&path)?.permissions().mode();
+    Keyring::from_json(&read_private(&path)?).with_context(|| path.display().to_string())
+}
+
+/// Writes a file of secrets unless another process has made one in the meantime.
+pub fn make_once(path: &Path, text: &str) -> anyhow::Result<()> {
+    fs::create_dir_all(path.parent().expect("the path has a folder")).with_context(|| path.display().to_string())?;
+    let temporary = write_beside(path, text)?;
+    // Unlike a rename, a link never replaces a file that is there.
+    let linked = fs::hard_link(&temporary, path);
+    fs::remove_file(&temporary)?;
+    match linked {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error).context(path.display().to_string()),
+        _ => sync_folder(path),
+    }
+}
+
+/// Reads a file of secrets, which nobody else may read.
+pub fn read_private(path: &Path) -> anyhow::Result<Zeroizing<String>> {
+    let text = Zeroizing::new(fs::read_to_string(path).with_context(|| path.display().to_string())?);
+    let mode = fs::metadata(path)?.permissions().mode();
     if mode & 0o077 != 0 {
         bail!("{} may be read by others (mode {:o}); run: chmod 600 {}", path.display(), mode & 0o777, path.display());
     }
-    Keyring::from_json(&text).with_context(|| path.display().to_string())
+    Ok(text)
 }
 
 /// Puts `ring` in the place of the file.
@@ -57,7 +63,8 @@ pub fn replace(data: &Path, ring: &Keyring) -> anyhow::Result<()> {
     sync_folder(&path)
 }
 
-fn is_missing(error: &anyhow::Error) -> bool {
+/// Whether there is no such file.
+pub fn is_missing(error: &anyhow::Error) -> bool {
     error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::NotFound)
 }
 

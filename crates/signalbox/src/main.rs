@@ -1,5 +1,6 @@
 //! The binary: one file per command, and the wiring of the features.
 
+mod audit;
 mod command;
 mod demo;
 mod health;
@@ -10,9 +11,11 @@ mod metrics;
 mod output;
 mod progress;
 mod routes;
+mod secure;
 mod server;
 mod settings;
-mod sign_in;
+mod shown;
+mod web;
 
 use std::process::ExitCode;
 

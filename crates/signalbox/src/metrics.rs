@@ -4,6 +4,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use prometheus::{Encoder as _, Gauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
+/// The media type of Prometheus text.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
 /// Adds what every process tells about itself.
 pub fn describe_process(registry: &Registry, started_seconds: f64) -> prometheus::Result<Gauge> {
     let build = IntGaugeVec::new(Opts::new("signalbox_build_info", "1, with the version as a label."), &["version"])?;
@@ -31,7 +34,7 @@ pub fn answer(registry: &Registry, memory: &Gauge) -> Response {
     }
     let mut text = Vec::new();
     match TextEncoder::new().encode(&registry.gather(), &mut text) {
-        Ok(()) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
+        Ok(()) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "metrics could not be written");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

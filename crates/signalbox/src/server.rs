@@ -2,23 +2,28 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use hyper_util::server::graceful::GracefulShutdown;
 use prometheus::{IntGauge, Registry};
-use signalbox_access::tokens::Tokens;
+use signalbox_access::oidc::Oidc;
+use signalbox_access::passkeys::Passkeys;
+use signalbox_access::sign_in::{Access, Ways};
+use signalbox_audit::checkpoint::Checkpointer;
 use signalbox_core::address::TrustedProxies;
 use signalbox_events::agent::{NETWORKS, NetworkKind};
+use signalbox_http::Transport;
 use signalbox_http::caller::Authenticator;
+use signalbox_http::connection::{Arrival, Connections};
 use signalbox_http::limit::{Limiter, Rates};
-use signalbox_http::shell::{self, Shell};
+use signalbox_http::route::Row;
+use signalbox_http::shell::Shell;
 use signalbox_insight::api::Insight;
 use signalbox_insight::live::Live;
 use signalbox_insight::projector::{Projector, ProjectorMetrics, ProjectorThread, RunningSettings};
 use signalbox_insight::report::projected_seq;
-use signalbox_store::Scope;
+use signalbox_store::{EngineName, Scope};
 use signalbox_tracking::counters::Counters;
 use signalbox_tracking::front::{Front, FrontSettings, HandOver};
 use signalbox_tracking::hit::{Gate, Keys};
@@ -30,7 +35,9 @@ use tokio::sync::mpsc;
 use crate::health::Health;
 use crate::installation::Installation;
 use crate::routes::{self, Parts};
-use crate::sign_in::SignIn;
+use crate::secure::Secure;
+use crate::settings::Settings;
+use crate::web::Process;
 use crate::{keyfile, metrics};
 
 /// Requests that are in flight at SIGTERM have this long.
@@ -53,14 +60,18 @@ pub fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 pub struct Server {
     installation: Arc<Installation>,
     address: SocketAddr,
+    tls_address: Option<SocketAddr>,
     front: Front,
     intake: IntakeThread,
     projector: Option<ProjectorThread>,
+    audit: Checkpointer,
     runtime: tokio::runtime::Runtime,
     /// Where the front sends connections that ask for something else than a hit; dropping it ends the shell's task.
     shell: ShellTask,
     /// Ended at the stop: their watchers would not go by themselves.
     streams: Live,
+    /// Every route and who may use it.
+    table: Vec<Row>,
 }
 
 struct ShellTask {
@@ -70,18 +81,14 @@ struct ShellTask {
 
 impl Server {
     /// Starts everything on `listener`.
-    pub fn start(
-        installation: Installation,
-        listener: TcpListener,
-        faults: IntakeFaults,
-        sign_in_by_link: bool,
-    ) -> anyhow::Result<Self> {
+    pub fn start(installation: Installation, listener: TcpListener, faults: IntakeFaults) -> anyhow::Result<Self> {
         let installation = Arc::new(installation);
         let settings = &installation.settings;
         let address = listener.local_addr()?;
         let registry = Registry::new();
         let counters = Counters::new(&registry)?;
         let keys = Keys::new(installation.keyring()?);
+        let secure = Secure::start(settings, &installation.clock, &registry)?;
         let rates = Rates { hit: settings.limits.hits_per_second, api: settings.limits.api_per_second };
         let proxies = NETWORKS
             .iter()
@@ -107,25 +114,42 @@ impl Server {
         let after_commit = move || wake.iter().for_each(|wake| wake());
         let intake_thread = IntakeThread::start(&intake, writer, env!("CARGO_PKG_VERSION"), faults, after_commit)?;
         installation.store.spawn_checkpointer()?;
+        let audit = crate::audit::start_checkpointer(&installation)?;
 
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let without_tls = || Transport { hsts_seconds: settings.tls.hsts.0.as_secs(), ..Transport::default() };
         let shell = Shell {
             proxies: Arc::clone(&gate.proxies),
             limiter: Arc::clone(&gate.limiter),
             clock: Arc::clone(&gate.clock),
             ids: Arc::clone(&gate.ids),
+            transport: Arc::new(secure.as_ref().map_or_else(without_tls, |secure| secure.transport(settings))),
         };
         let live = {
             let _inside = runtime.enter();
             Live::start(installation.store.clone())
         };
-        let authenticator: Arc<dyn Authenticator> =
-            Arc::new(SignIn { tokens: Tokens::new(installation.store.clone()), keys: keys.clone() });
+        let ring = {
+            let keys = keys.clone();
+            Arc::new(move || keys.get())
+        };
+        let mut access = Access::new(
+            &installation.store,
+            Arc::clone(&installation.clock),
+            Arc::clone(&installation.ids),
+            settings.access.rules(),
+            ring,
+        );
+        let (oidc, passkeys) = ways_to_sign_in(&mut access, settings, address)?;
+        let authenticator: Arc<dyn Authenticator> = Arc::new(access.clone());
         let streams = live.clone();
         let default_principal = installation.default_principal()?;
         let unrecorded = Arc::clone(&counters);
-        let (router, _) = routes::build(Parts {
-            authenticator: Arc::clone(&authenticator),
+        let (router, table) = routes::build(Parts {
+            authenticator,
+            access,
+            oidc,
+            passkeys,
             clock: Arc::clone(&installation.clock),
             tracking: Tracking {
                 gate: gate.clone(),
@@ -142,9 +166,14 @@ impl Server {
                 store: installation.store.clone(),
                 clock: Arc::clone(&installation.clock),
                 live,
-                authenticator,
                 unrecorded: Arc::new(move || unrecorded.unrecorded_total()),
-                sign_in_by_link,
+            },
+            process: Process {
+                settings: Arc::new(settings.shown.clone()),
+                engine: match installation.store.engine() {
+                    EngineName::Sqlite => "SQLite",
+                    EngineName::Postgres => "PostgreSQL",
+                },
             },
             health: Health {
                 store: installation.store.clone(),
@@ -159,11 +188,22 @@ impl Server {
             memory,
             health_path: settings.server.health_path.clone(),
             metrics_path: settings.server.metrics_path.clone(),
+            challenges: secure.as_ref().and_then(|secure| secure.challenges.clone()),
         });
         let router = shell.wrap(router);
-        let (sender, receiver) = mpsc::unbounded_channel();
+        let connections = Connections::new(
+            settings.server.connections,
+            Arc::clone(&gate.proxies),
+            signalbox_tracking::front::unreadable,
+        );
+        // What waits here has not been counted yet.
+        let (sender, receiver) = mpsc::channel(settings.server.connections);
         let (stop, stopped) = tokio::sync::oneshot::channel();
-        let task = runtime.spawn(run_shell(receiver, stopped, router));
+        let tls_address = secure.as_ref().map(Secure::address);
+        let tls = secure.map(|secure| {
+            runtime.spawn(secure.run(Arc::clone(&connections), Arc::clone(&installation.clock), router.clone()))
+        });
+        let task = runtime.spawn(run_shell(receiver, stopped, router, connections, tls));
         runtime.spawn(housekeeping(Arc::downgrade(&installation), keys));
 
         let front_settings = FrontSettings {
@@ -172,23 +212,38 @@ impl Server {
             patience: settings.intake.patience.0,
         };
         let front = Front::start(&listener, front_settings, &gate, &intake, &counters, move |connection| {
-            drop(sender.send(connection))
+            if let Err(refused) = sender.try_send(connection) {
+                refuse(&refused.into_inner().stream);
+            }
         })?;
         Ok(Self {
             installation,
             address,
+            tls_address,
             front,
             intake: intake_thread,
             projector,
+            audit,
             runtime,
             shell: ShellTask { stop, task },
             streams,
+            table,
         })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens for TLS, if it does.
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls_address
+    }
+
+    /// Every route and who may use it.
+    pub fn table(&self) -> &[Row] {
+        &self.table
     }
 
     /// What it serves.
@@ -214,20 +269,29 @@ impl Server {
 
     /// Serves until SIGTERM or SIGINT, then stops in order.
     pub fn run_until_stopped(self) -> anyhow::Result<()> {
+        // Caught before anybody is told that it listens: whoever stops it then gets a stop in order.
+        let (mut terminate, mut interrupt) = {
+            let _inside = self.runtime.enter();
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+        };
+        if let Some(address) = self.tls_address() {
+            crate::output::line(&format!("signalbox {} serving https://{address}", env!("CARGO_PKG_VERSION")))?;
+        }
         crate::output::line(&format!(
             "signalbox {} listening on http://{}",
             env!("CARGO_PKG_VERSION"),
             self.address()
         ))?;
+        if let Some(path) = self.installation.set_up_link()? {
+            let link = self.installation.link_at(self.address(), &path);
+            crate::output::line(&format!("nobody can sign in yet; make the owner here, within 24 hours:\n  {link}"))?;
+        }
         self.runtime.block_on(async {
-            let mut terminate = signal(SignalKind::terminate())?;
-            let mut interrupt = signal(SignalKind::interrupt())?;
             tokio::select! {
                 _ = terminate.recv() => (),
                 _ = interrupt.recv() => (),
             }
-            Ok::<_, std::io::Error>(())
-        })?;
+        });
         self.stop();
         Ok(())
     }
@@ -241,10 +305,24 @@ impl Server {
         let _ = self.runtime.block_on(self.shell.task);
         self.intake.finish();
         drop(self.projector);
+        self.audit.finish();
         self.runtime.shutdown_timeout(Duration::from_secs(1));
         drop(self.installation);
         tracing::info!(duration_ms = started.elapsed().as_millis() as u64, "stopped");
     }
+}
+
+/// What there is beside the password, and what the sign-in page says of it.
+fn ways_to_sign_in(access: &mut Access, settings: &Settings, address: SocketAddr) -> anyhow::Result<(Oidc, Passkeys)> {
+    let url = match settings.server.public_url.as_str() {
+        // Only browsers on this machine reach it, and they call it so.
+        "" if address.ip().is_loopback() => format!("http://localhost:{}", address.port()),
+        url => url.to_owned(),
+    };
+    let oidc = Oidc::new(access, &settings.access.oidc, &url).map_err(anyhow::Error::msg)?;
+    let passkeys = Passkeys::new(access, &url);
+    access.ways = Arc::new(Ways { providers: oidc.buttons(), passkeys: passkeys.are_possible() });
+    Ok((oidc, passkeys))
 }
 
 fn start_projector(
@@ -267,38 +345,44 @@ fn start_projector(
 
 /// Serves what the front hands over, until told to stop; then lets requests in flight finish.
 async fn run_shell(
-    mut connections: mpsc::UnboundedReceiver<HandOver>,
+    mut handed_over: mpsc::Receiver<HandOver>,
     mut stopped: tokio::sync::oneshot::Receiver<()>,
     router: axum::Router,
+    connections: Arc<Connections>,
+    tls: Option<tokio::task::JoinHandle<()>>,
 ) {
-    let graceful = GracefulShutdown::new();
-    let busy = Arc::new(AtomicUsize::new(0));
     loop {
         let HandOver { stream, peer, head } = tokio::select! {
-            connection = connections.recv() => match connection {
+            connection = handed_over.recv() => match connection {
                 Some(connection) => connection,
                 None => break,
             },
             _ = &mut stopped => break,
         };
+        let Some(seat) = connections.enter(peer.ip()) else {
+            refuse(&stream);
+            continue;
+        };
+        let arrival = Arrival { peer, encrypted: false, http2: false };
         match tokio::net::TcpStream::from_std(stream) {
-            Ok(stream) => shell::serve(stream, peer, head, router.clone(), &graceful, &busy).await,
+            Ok(stream) => connections.serve(seat, stream, arrival, head, router.clone()),
             Err(error) => tracing::debug!(%error, "a connection could not be taken over"),
         }
     }
-    // A client in the middle of asking need not be waited for, only one that is being answered.
-    let quiet = async {
-        let mut calm = 0;
-        while calm < 5 {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            calm = if busy.load(Ordering::SeqCst) == 0 { calm + 1 } else { 0 };
-        }
-    };
-    tokio::select! {
-        () = graceful.shutdown() => (),
-        () = quiet => (),
-        () = tokio::time::sleep(GRACE) => tracing::warn!("some requests did not finish in time"),
+    if let Some(tls) = tls {
+        tls.abort();
     }
+    if !connections.finish(GRACE).await {
+        tracing::warn!("some requests did not finish in time");
+    }
+}
+
+/// Tells a client for whom there is no place, as far as its socket takes it at once.
+fn refuse(mut stream: &std::net::TcpStream) {
+    use std::io::Write as _;
+    let answer =
+        b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    let _ = stream.write(answer);
 }
 
 /// Takes over rotated keys and keeps the node lease.

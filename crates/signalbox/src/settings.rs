@@ -5,18 +5,26 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 use serde::Deserialize;
+use signalbox_access::oidc::settings::{ProviderSettings, check as check_providers};
+use signalbox_access::role::Role;
+use signalbox_access::settings::Rules;
+use signalbox_audit::checkpoint::Syslog;
 use signalbox_core::setting::{Period, Size, nearest};
+
+use crate::shown::{self, Shown};
 
 /// The documented default file; also what a fresh installation runs with.
 pub const DEFAULT_FILE: &str = include_str!("../signalbox.toml");
 /// Every variable that is read, and the setting it stands for.
-const VARIABLES: [(&str, &[&str]); 4] = [
+pub(crate) const VARIABLES: [(&str, &[&str]); 6] = [
     ("DATABASE_URL", &["database", "url"]),
     ("LOG_LEVEL", &["logs", "level"]),
     ("METRICS_ENDPOINT", &["server", "metrics_path"]),
     ("HEALTH_CHECK_ENDPOINT", &["server", "health_path"]),
+    ("SSL_CERT_PATH", &["tls", "certificate"]),
+    ("SSL_KEY_PATH", &["tls", "key"]),
 ];
-const PREFIX: &str = "SIGNALBOX_";
+pub(crate) const PREFIX: &str = "SIGNALBOX_";
 /// Variables with our prefix that are not settings of the server.
 const NOT_SETTINGS: [&str; 2] = ["SIGNALBOX_TEST_", "SIGNALBOX_BIN"];
 
@@ -24,11 +32,18 @@ const NOT_SETTINGS: [&str; 2] = ["SIGNALBOX_TEST_", "SIGNALBOX_BIN"];
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     pub server: Server,
+    pub tls: Tls,
+    pub acme: Acme,
     pub database: Database,
     pub intake: Intake,
     pub projector: Projector,
     pub limits: Limits,
+    pub audit: Audit,
+    pub access: Access,
     pub logs: Logs,
+    /// All of them for people, with where each comes from.
+    #[serde(skip)]
+    pub shown: Vec<Shown>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -36,10 +51,39 @@ pub struct Settings {
 pub struct Server {
     pub data: PathBuf,
     pub listen: SocketAddr,
+    pub connections: usize,
     pub trusted_proxies: Vec<IpNet>,
     pub metrics_path: String,
     pub health_path: String,
     pub public_url: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    pub listen: SocketAddr,
+    pub redirect: bool,
+    pub port: u16,
+    pub hsts: Period,
+    pub handshakes: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Acme {
+    pub domains: Vec<String>,
+    pub contact: String,
+    pub directory: String,
+    pub ca: PathBuf,
+}
+
+/// Where the certificate comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CertificateSource {
+    Files,
+    Acme,
 }
 
 #[derive(Clone, Deserialize)]
@@ -83,6 +127,36 @@ pub struct Limits {
     pub hits_per_second: u32,
     pub api_per_second: u32,
     pub exempt: Vec<IpNet>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Audit {
+    pub checkpoints: PathBuf,
+    pub syslog: String,
+    pub checkpoint_entries: u64,
+    pub checkpoint_every: Period,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Access {
+    pub session_idle: Period,
+    pub session_lifetime: Period,
+    pub require_second_factor: Vec<Role>,
+    pub oidc: Vec<ProviderSettings>,
+}
+
+impl Access {
+    /// As the feature takes them.
+    pub fn rules(&self) -> Rules {
+        let micros = |period: &Period| i64::try_from(period.0.as_micros()).unwrap_or(i64::MAX);
+        Rules {
+            session_idle: micros(&self.session_idle),
+            session_lifetime: micros(&self.session_lifetime),
+            second_factor: self.require_second_factor.clone(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -179,14 +253,18 @@ impl Settings {
             .into_iter()
             .find(|path| path.is_file()),
         };
+        let mut said = None;
         if let Some(path) = &file {
             let text =
                 std::fs::read_to_string(path).map_err(|error| BadSetting(format!("{}: {error}", path.display())))?;
-            merge_file(&mut table, &default, path, &text)?;
+            said = Some((path.as_path(), merge_file(&mut table, &default, path, &text)?));
         }
         merge_environment(&mut table, &default, environment)?;
+        let said = said.as_ref().map(|(path, values)| (*path, values));
+        let shown = shown::lines(&table, said, environment, overrides);
         let mut settings: Settings =
             table.try_into().map_err(|error: toml::de::Error| BadSetting(error.message().to_owned()))?;
+        settings.shown = shown;
         if let Some(data) = data {
             settings.server.data = data;
         }
@@ -198,8 +276,48 @@ impl Settings {
         Ok(settings)
     }
 
+    /// Where the certificate comes from; none: TLS is off.
+    pub fn certificate_source(&self) -> Option<CertificateSource> {
+        if !self.acme.domains.is_empty() {
+            return Some(CertificateSource::Acme);
+        }
+        (!self.tls.certificate.as_os_str().is_empty()).then_some(CertificateSource::Files)
+    }
+
+    fn check_tls(&self) -> Result<(), BadSetting> {
+        let wrong = |text: &str| Err(BadSetting(text.to_owned()));
+        let given = [&self.tls.certificate, &self.tls.key].map(|path| !path.as_os_str().is_empty());
+        if given[0] != given[1] {
+            return wrong("tls.certificate and tls.key (SSL_CERT_PATH and SSL_KEY_PATH) belong together: set both");
+        }
+        if given[0] && !self.acme.domains.is_empty() {
+            return wrong("tls.certificate and acme.domains exclude each other: keep one of them");
+        }
+        let bad_name = |name: &&String| {
+            name.starts_with('.')
+                || !name.contains('.')
+                || !name.chars().all(|letter| letter.is_ascii_alphanumeric() || ".-".contains(letter))
+        };
+        if let Some(name) = self.acme.domains.iter().find(bad_name) {
+            return Err(BadSetting(format!(
+                "acme.domains: {name:?} is not a public host name such as \"t.example.org\" (no wildcard, no address)"
+            )));
+        }
+        if !self.acme.directory.starts_with("https://") {
+            return wrong("acme.directory starts with https://");
+        }
+        if !(1..=100_000).contains(&self.tls.handshakes) {
+            return wrong("tls.handshakes must be from 1 to 100000");
+        }
+        if !(10..=1_000_000).contains(&self.server.connections) {
+            return wrong("server.connections must be from 10 to 1000000");
+        }
+        Ok(())
+    }
+
     fn check(&self) -> Result<(), BadSetting> {
         let wrong = |text: &str| Err(BadSetting(text.to_owned()));
+        self.check_tls()?;
         if !(1..=64).contains(&self.intake.threads) {
             return wrong("intake.threads must be from 1 to 64");
         }
@@ -212,6 +330,17 @@ impl Settings {
         if self.limits.hits_per_second == 0 || self.limits.api_per_second == 0 {
             return wrong("limits must be at least 1 per second; to switch them off say limits.enabled = false");
         }
+        if self.audit.checkpoint_entries == 0 || self.audit.checkpoint_every.0 < std::time::Duration::from_secs(1) {
+            return wrong("audit.checkpoint_entries must be at least 1, audit.checkpoint_every at least 1s");
+        }
+        if let (false, Err(error)) = (self.audit.syslog.is_empty(), self.audit.syslog.parse::<Syslog>()) {
+            return Err(BadSetting(format!("audit.syslog: {error}")));
+        }
+        if self.access.session_idle.0.as_secs() < 60 || self.access.session_lifetime.0 < self.access.session_idle.0 {
+            return wrong("access.session_idle must be at least 1m, and access.session_lifetime no shorter than it");
+        }
+        check_providers(&self.access.oidc, &self.server.public_url, |word| word.parse::<Role>().is_ok())
+            .map_err(BadSetting)?;
         for path in [&self.server.metrics_path, &self.server.health_path] {
             if !path.starts_with('/') || path.contains(['{', '}', '?', '#', ' ']) {
                 return Err(BadSetting(format!(
@@ -220,8 +349,27 @@ impl Settings {
             }
         }
         let taken = |path: &str| {
-            ["/o/", "/c/", "/api/", "/assets/", "/campaigns/", "/sign-"].iter().any(|prefix| path.starts_with(prefix))
-                || path == "/"
+            let prefixes = [
+                "/o/",
+                "/c/",
+                "/api/",
+                "/assets/",
+                "/.well-known/",
+                "/campaigns",
+                "/events",
+                "/contacts",
+                "/search",
+                "/settings",
+                "/about",
+                "/sign-",
+                "/set-up",
+                "/profile",
+                "/users",
+                "/tokens",
+                "/sessions",
+                "/audit",
+            ];
+            prefixes.iter().any(|prefix| path.starts_with(prefix)) || path == "/"
         };
         if taken(&self.server.metrics_path)
             || taken(&self.server.health_path)
@@ -239,8 +387,13 @@ fn variable<'e>(environment: &'e [(String, String)], name: &str) -> Option<&'e s
     environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
 }
 
-/// Takes over the file's settings, refusing unknown keys and wrong types with their line.
-fn merge_file(table: &mut toml::Table, default: &toml::Table, path: &Path, text: &str) -> Result<(), BadSetting> {
+/// Takes over the file's settings and gives them back, refusing unknown keys and wrong types with their line.
+fn merge_file(
+    table: &mut toml::Table,
+    default: &toml::Table,
+    path: &Path,
+    text: &str,
+) -> Result<toml::Table, BadSetting> {
     let line_of = |offset: usize| text[..offset.min(text.len())].matches('\n').count() + 1;
     let file: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let line = error.span().map_or(1, |span| line_of(span.start));
@@ -270,7 +423,7 @@ fn merge_file(table: &mut toml::Table, default: &toml::Table, path: &Path, text:
             }
         }
     }
-    Ok(())
+    Ok(file)
 }
 
 fn did_you_mean<'k>(word: &str, known: impl Iterator<Item = &'k String>) -> String {
@@ -283,7 +436,12 @@ fn find_line(text: &str, section: &str, key: &str) -> usize {
     for (number, line) in text.lines().enumerate() {
         let line = line.trim();
         if let Some(header) = line.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
-            inside = header.trim() == section;
+            // `[[section.key]]` is one of a list.
+            let header = header.trim_start_matches('[').trim();
+            if !key.is_empty() && header == format!("{section}.{key}") {
+                return number + 1;
+            }
+            inside = header == section;
             if inside && key.is_empty() {
                 return number + 1;
             }

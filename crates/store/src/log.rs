@@ -49,7 +49,7 @@ pub struct LogReader {
 }
 
 enum ReaderOf {
-    Sqlite { reader: sqlite_log::Reader, path: PathBuf },
+    Sqlite(sqlite_log::Reader),
     Postgres(Arc<postgres::Postgres>),
 }
 
@@ -79,9 +79,7 @@ impl Log {
     /// A reader.
     pub fn reader(&self) -> Result<LogReader, StoreError> {
         let inner = match &self.place {
-            Place::Sqlite { path, faults } => {
-                ReaderOf::Sqlite { reader: sqlite_log::open_reader(path, *faults)?, path: path.clone() }
-            }
+            Place::Sqlite { path, faults } => ReaderOf::Sqlite(sqlite_log::open_reader(path, *faults)?),
             Place::Postgres(engine) => ReaderOf::Postgres(Arc::clone(engine)),
         };
         Ok(LogReader { inner })
@@ -117,7 +115,7 @@ impl LogReader {
     /// The chunks after `seq` (which is the last seq of a chunk, or 0), in order, about `most_bytes` of them.
     pub fn after(&self, seq: i64, most_bytes: usize) -> Result<Vec<LogRow>, StoreError> {
         match &self.inner {
-            ReaderOf::Sqlite { reader, .. } => reader.after(seq, most_bytes),
+            ReaderOf::Sqlite(reader) => reader.after(seq, most_bytes),
             ReaderOf::Postgres(engine) => postgres_log::after(engine, seq, most_bytes),
         }
     }
@@ -125,7 +123,7 @@ impl LogReader {
     /// The seq of the newest event, 0 when there never was one.
     pub fn last_seq(&self) -> Result<i64, StoreError> {
         match &self.inner {
-            ReaderOf::Sqlite { reader, .. } => reader.last_seq(),
+            ReaderOf::Sqlite(reader) => reader.last_seq(),
             ReaderOf::Postgres(engine) => postgres_log::last_seq(engine),
         }
     }
@@ -133,7 +131,7 @@ impl LogReader {
     /// Housekeeping that makes nobody wait.
     pub fn tidy(&self) -> Result<(), StoreError> {
         match &self.inner {
-            ReaderOf::Sqlite { reader, path } => reader.checkpoint_passively(path),
+            ReaderOf::Sqlite(reader) => reader.checkpoint_passively(),
             ReaderOf::Postgres(_) => Ok(()),
         }
     }

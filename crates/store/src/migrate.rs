@@ -12,7 +12,8 @@ use crate::scope::Scope;
 use crate::store::{EngineName, Store};
 
 /// One step of the schema. `{bytes}` stands for the engine's byte type, `{key}` for a 64-bit primary key,
-/// `{clustered}` for what keeps a table in the order of its primary key where the engine can.
+/// `{clustered}` for what keeps a table in the order of its primary key where the engine can. What stands between
+/// `{sqlite}` and `{/sqlite}` is for SQLite alone.
 #[derive(Debug, Clone, Copy)]
 pub struct Migration {
     pub number: i64,
@@ -65,7 +66,8 @@ impl Migration {
             EngineName::Sqlite => ("BLOB", "INTEGER PRIMARY KEY", " WITHOUT ROWID"),
             EngineName::Postgres => ("BYTEA", "BIGINT PRIMARY KEY", ""),
         };
-        let mut sql = self.sql.replace("{bytes}", bytes).replace("{key}", key).replace("{clustered}", clustered);
+        let mut sql = for_engine(self.sql, engine);
+        sql = sql.replace("{bytes}", bytes).replace("{key}", key).replace("{clustered}", clustered);
         if engine == EngineName::Postgres {
             let _ = write!(sql, ";\n{}", self.postgres);
             for table in self.scoped {
@@ -80,6 +82,21 @@ impl Migration {
         }
         sql
     }
+}
+
+/// Leaves out what is for SQLite alone, or only its brackets.
+fn for_engine(sql: &str, engine: EngineName) -> String {
+    let mut out = String::with_capacity(sql.len());
+    let mut rest = sql;
+    while let Some((before, inside)) = rest.split_once("{sqlite}") {
+        let (only, after) = inside.split_once("{/sqlite}").unwrap_or((inside, ""));
+        out.push_str(before);
+        if engine == EngineName::Sqlite {
+            out.push_str(only);
+        }
+        rest = after;
+    }
+    out + rest
 }
 
 fn ordered(features: &[&'static [Migration]]) -> Vec<Migration> {

@@ -165,12 +165,13 @@ impl Store {
     /// Keeps SQLite's write-ahead logs short, for as long as the store lives. PostgreSQL needs no such help.
     pub fn spawn_checkpointer(&self) -> Result<(), StoreError> {
         let StoreEngine::Sqlite(engine) = &self.engine else { return Ok(()) };
+        let checkpointer = engine.checkpointer()?;
         let engine = Arc::downgrade(engine);
         let reader = self.log.reader()?;
         let work = move || {
             low_priority();
             while let Some(engine) = engine.upgrade() {
-                for outcome in [engine.checkpoint(), reader.tidy()] {
+                for outcome in [engine.tidy(&checkpointer), reader.tidy()] {
                     if let Err(error) = outcome {
                         tracing::warn!(%error, "checkpoint failed; it is tried again");
                     }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use signalbox_core::address::{TrustedProxies, source_key, to_bytes};
+use signalbox_core::address::{TrustedProxies, to_bytes};
 use signalbox_core::clock::Clock;
 use signalbox_core::id::IdMaker;
 use signalbox_core::time::Micros;
@@ -12,7 +12,7 @@ use signalbox_crypto::link::{Link, verify_click, verify_open};
 use signalbox_events::chunk::Packed;
 use signalbox_events::kind::Kind;
 use signalbox_events::record::{Name, Record, RecordId, cut, hint, most};
-use signalbox_http::limit::{Door, Limiter};
+use signalbox_http::limit::{Door, Fault, Limits};
 
 /// The keyring in use; swapped whole when the key file changes.
 #[derive(Clone)]
@@ -42,7 +42,7 @@ pub struct Gate {
     pub ids: Arc<IdMaker>,
     pub clock: Arc<dyn Clock>,
     pub proxies: Arc<TrustedProxies>,
-    pub limiter: Arc<Limiter>,
+    pub limiter: Arc<dyn Limits>,
 }
 
 /// A request for a pixel or a click, as far as it matters here.
@@ -99,7 +99,6 @@ impl<'r> Path<'r> {
 impl Gate {
     /// Checks the token and the limits, and packs the event.
     pub fn judge(&self, ring: &Keyring, request: &Request<'_>, now: Micros, packed: &mut Packed) -> Verdict {
-        let source = source_key(request.client);
         let checked = match request.path {
             Path::Open(token) => {
                 verify_open(ring, token.as_bytes(), now).map(|link| (link, Kind::Opened, Target::Pixel))
@@ -108,10 +107,10 @@ impl Gate {
                 .map(|(link, destination)| (link, Kind::Clicked, Target::Redirect(destination))),
         };
         let Ok((link, kind, target)) = checked else {
-            self.limiter.blame(source, now);
+            self.limiter.blame(Fault::BadLink, request.client, now);
             return Verdict::Invalid;
         };
-        if !self.limiter.admit(Door::Hit, request.client, now) {
+        if self.limiter.admit(Door::Hit, request.client, now).is_err() {
             return Verdict::Limited(target);
         }
         let event = self.ids.next_at(now);

@@ -13,6 +13,8 @@ use signalbox_events::record::{Detail, Name, Record, RecordId, cut, hint, most};
 
 /// A clock that is fast by no more than this is forgiven: the event counts as having just happened.
 const AHEAD: i64 = 5 * MINUTE;
+/// Nine digits before the point, in millionths.
+const MOST_VALUE: i64 = 999_999_999_999_999;
 /// Older events are refused: they would re-open hours that are long closed.
 const OLDEST: i64 = 5 * 366 * DAY;
 
@@ -53,18 +55,33 @@ pub struct Sender<'s> {
     pub now: Micros,
 }
 
+/// One event of a body, or why it is not even JSON.
+pub type Item<'b> = Result<&'b RawValue, String>;
+
 /// Splits a body into its events: one object, an array, or one object per line.
-pub fn split(body: &[u8], most_events: usize) -> Result<Vec<&RawValue>, String> {
+pub fn split(body: &[u8], most_events: usize) -> Result<Vec<Item<'_>>, String> {
     let text = std::str::from_utf8(body).map_err(|_| "the body is not UTF-8".to_owned())?;
     let text = text.trim_start_matches('\u{feff}').trim();
-    let items: Vec<&RawValue> = match text.as_bytes().first() {
+    let items: Vec<Item<'_>> = match text.as_bytes().first() {
         None => return Err("the body is empty; send an event, an array of events, or one event per line".into()),
-        Some(b'[') => serde_json::from_str(text).map_err(|error| format!("the body is not a JSON array: {error}"))?,
-        Some(_) => serde_json::Deserializer::from_str(text)
-            .into_iter::<&RawValue>()
-            .enumerate()
-            .map(|(index, item)| item.map_err(|error| format!("the body is not JSON at event {index}: {error}")))
-            .collect::<Result<_, _>>()?,
+        Some(b'[') => {
+            let items: Vec<&RawValue> =
+                serde_json::from_str(text).map_err(|error| format!("the body is not a JSON array: {error}"))?;
+            items.into_iter().map(Ok).collect()
+        }
+        Some(_) => match serde_json::Deserializer::from_str(text).into_iter::<&RawValue>().collect::<Result<_, _>>() {
+            // As most send it, and also one event over several lines.
+            Ok(items) => Vec::into_iter(items).map(Ok).collect(),
+            // Something in it is not JSON: that line is told, the others are taken.
+            Err(error) => {
+                let items: Vec<_> =
+                    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(read_line).collect();
+                if items.iter().all(Result::is_err) {
+                    return Err(format!("the body is not JSON: {error}"));
+                }
+                items
+            }
+        },
     };
     if items.len() > most_events {
         return Err(format!("the body holds {} events; at most {most_events} go into one request", items.len()));
@@ -73,6 +90,10 @@ pub fn split(body: &[u8], most_events: usize) -> Result<Vec<&RawValue>, String> 
         return Err("the array is empty; send at least one event".into());
     }
     Ok(items)
+}
+
+fn read_line(line: &str) -> Item<'_> {
+    serde_json::from_str(line).map_err(|error| format!("the line is not JSON: {error}"))
 }
 
 /// Parses one event and packs it. Gives back its id; `own` is the id for an event that names none.
@@ -174,16 +195,41 @@ fn principal(text: Option<&str>, sender: &Sender<'_>) -> Result<i64, String> {
 /// A decimal number as millionths, without going through a float.
 fn parse_value(text: &str) -> Result<i64, String> {
     let wrong = || format!("value {} is not a number with at most 9 digits and 6 decimals", cut(text, 64));
-    let digits = text.trim_matches('"');
-    let (negative, digits) = digits.strip_prefix('-').map_or((false, digits), |rest| (true, rest));
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
-    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !all_digits(whole) || !all_digits(fraction) || fraction.len() > 6 || whole.len() > 9 {
+    let number = text.trim_matches('"');
+    let (negative, number) = number.strip_prefix('-').map_or((false, number), |rest| (true, rest));
+    // Programs write small numbers with an exponent: 0.000001 is 1e-6 in most of them. A text is written by hand.
+    if text.starts_with('"') && number.contains(['e', 'E']) {
         return Err(wrong());
     }
-    let whole: i64 = whole.parse().map_err(|_| wrong())?;
-    let fraction: i64 = format!("{fraction:0<6}").parse().map_err(|_| wrong())?;
-    let micros = whole * 1_000_000 + fraction;
+    let (digits, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !all_digits(whole) || !all_digits(fraction) || number.len() > 64 {
+        return Err(wrong());
+    }
+    let exponent: i32 = exponent.parse().map_err(|_| wrong())?;
+    // All digits as one whole number, and how many of them stand after the point when it is counted in millionths.
+    let digits = format!("{whole}{fraction}");
+    let surplus = i64::try_from(fraction.len()).map_err(|_| wrong())? - i64::from(exponent) - 6;
+    let significant = digits.trim_start_matches('0');
+    let micros = if significant.is_empty() {
+        0
+    } else if let Ok(surplus) = usize::try_from(surplus) {
+        let (kept, lost) = significant.split_at(significant.len().saturating_sub(surplus));
+        if surplus > significant.len() || lost.bytes().any(|byte| byte != b'0') {
+            return Err(wrong());
+        }
+        kept.parse().map_err(|_| wrong())?
+    } else {
+        let zeros = usize::try_from(-surplus).map_err(|_| wrong())?;
+        if significant.len() + zeros > 15 {
+            return Err(wrong());
+        }
+        format!("{significant}{}", "0".repeat(zeros)).parse::<i64>().map_err(|_| wrong())?
+    };
+    if micros > MOST_VALUE {
+        return Err(wrong());
+    }
     Ok(if negative { -micros } else { micros })
 }
 
@@ -268,7 +314,7 @@ mod tests {
     fn packed(text: &str) -> Result<String, String> {
         let scope = Scope::principals([7]);
         let sender = Sender { scope: &scope, principal: Some(7), request_id: "", now: NOW };
-        pack(split(text.as_bytes(), 10)?[0], &sender, 1, &mut Packed::default())
+        pack(split(text.as_bytes(), 10)?.remove(0)?, &sender, 1, &mut Packed::default())
     }
 
     #[test]
@@ -321,9 +367,13 @@ mod tests {
         assert_eq!(count("[{},7,null]"), Ok(3));
         assert_eq!(count("{}\n{}\r\n\n{}\n"), Ok(3));
         assert!(count("[{},{},{},{}]").unwrap_err().contains("at most 3"));
-        for wrong in ["", "[", "[]", "{\"a\":", "{}\nnot json"] {
+        for wrong in ["", "[", "[]", "[{},x]", "not json", "{\"a\":", "a=1\nb=2"] {
             assert!(count(wrong).is_err(), "{wrong}");
         }
+        let good = |body: &str| split(body.as_bytes(), 9).unwrap().iter().map(Result::is_ok).collect::<Vec<_>>();
+        assert_eq!(good("{}\nnot json\n\n{}"), [true, false, true]);
+        assert_eq!(good("{}\n{\"a\":"), [true, false]);
+        assert_eq!(good("{\n}\n{\n}"), [true, true]);
         assert!(split(b"\xff", 3).is_err());
     }
 
@@ -332,7 +382,33 @@ mod tests {
         assert_eq!(parse_value("0.1"), Ok(100_000));
         assert_eq!(parse_value("-12"), Ok(-12_000_000));
         assert_eq!(parse_value("\"19.99\""), Ok(19_990_000));
-        for wrong in ["1e3", "0.1234567", "1234567890123", ".", "1.", "null", "\"\"", "--1"] {
+        for (text, micros) in [
+            ("1e-6", 1),
+            ("1E3", 1_000_000_000),
+            ("-2.5e+1", -25_000_000),
+            ("0e99", 0),
+            ("0.1000000000", 100_000),
+            ("999999999.999999", MOST_VALUE),
+        ] {
+            assert_eq!(parse_value(text), Ok(micros), "{text}");
+        }
+        let long = "9".repeat(5000);
+        for wrong in [
+            "1e9",
+            "1e-7",
+            "1e",
+            "1e99999999999",
+            "1e2147483647",
+            "1e-2147483648",
+            &long,
+            "0.1234567",
+            "1234567890123",
+            ".",
+            "1.",
+            "null",
+            "\"\"",
+            "--1",
+        ] {
             assert!(parse_value(wrong).is_err(), "{wrong}");
         }
     }
@@ -343,7 +419,7 @@ mod tests {
             if let Ok(items) = split(&body, 10) {
                 let scope = Scope::all();
                 let sender = Sender { scope: &scope, principal: None, request_id: "", now: NOW };
-                items.iter().for_each(|item| drop(pack(item, &sender, 1, &mut Packed::default())));
+                items.into_iter().flatten().for_each(|item| drop(pack(item, &sender, 1, &mut Packed::default())));
             }
         }
     }

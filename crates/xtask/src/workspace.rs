@@ -48,6 +48,13 @@ impl Workspace {
         Ok(metadata.target_directory.join("release/signalbox"))
     }
 
+    /// Builds an example of one of our crates for release and returns its path.
+    pub(crate) fn release_example(&self, package: &str, example: &str) -> Result<PathBuf> {
+        process::run(self.cargo().args(["build", "--release", "--package", package, "--example", example]))?;
+        let metadata = self.read_metadata(&["metadata", "--format-version", "1", "--no-deps"])?;
+        Ok(metadata.target_directory.join("release/examples").join(example))
+    }
+
     fn read_metadata(&self, arguments: &[&str]) -> Result<Metadata> {
         let json = process::output(self.cargo().args(arguments))?;
         serde_json::from_str(&json).context("`cargo metadata` printed something unknown")

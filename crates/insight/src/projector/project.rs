@@ -18,6 +18,8 @@ use super::write::{self, Relabelled};
 
 /// About so many bytes of the log are projected in one transaction.
 const BATCH_BYTES: usize = 1 << 20;
+/// While hits flood in: a long transaction's sync would make theirs wait.
+const GENTLE_BATCH_BYTES: usize = 1 << 17;
 
 /// What one step did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,6 +41,7 @@ pub struct Projector {
     /// Where the cursor was after this projector's last batch.
     cursor: Option<Cursor>,
     memory: Memory,
+    batch_bytes: usize,
 }
 
 /// What may be kept between batches as long as nobody else projects.
@@ -85,6 +88,7 @@ impl Projector {
             clock,
             cursor: None,
             memory: Memory::new(false),
+            batch_bytes: BATCH_BYTES,
         })
     }
 
@@ -104,6 +108,11 @@ impl Projector {
         })
     }
 
+    /// Takes smaller batches while `flooded`.
+    pub(super) fn be_gentle(&mut self, flooded: bool) {
+        self.batch_bytes = if flooded { GENTLE_BATCH_BYTES } else { BATCH_BYTES };
+    }
+
     /// Projects one batch, if there is one.
     pub fn step(&mut self) -> Result<Projected, StoreError> {
         let mut check_all = false;
@@ -116,7 +125,7 @@ impl Projector {
                     *self.cursor.insert(cursor)
                 }
             };
-            let rows = self.reader.after(cursor.seq, BATCH_BYTES)?;
+            let rows = self.reader.after(cursor.seq, self.batch_bytes)?;
             if rows.is_empty() {
                 return Ok(Projected { seq: cursor.seq, ..Projected::default() });
             }

@@ -15,7 +15,7 @@ const IDLE: Duration = Duration::from_millis(250);
 /// Lets commits gather before a batch; what somebody sees is this old at least.
 const GATHER: Duration = Duration::from_millis(50);
 /// While hits flood in, projecting takes one part in this many of the time.
-const FLOOD_SHARE: u32 = 8;
+const FLOOD_SHARE: u32 = 32;
 
 /// What the projector tells about itself.
 #[derive(Clone)]
@@ -148,7 +148,9 @@ fn run(mut projector: Projector, settings: &RunningSettings, metrics: &Projector
                 false
             }
         };
-        if pressure.is_flood(settings) && more {
+        let flooded = pressure.is_flood(settings);
+        projector.be_gentle(flooded);
+        if flooded && more {
             pause(shared, (started.elapsed() * (FLOOD_SHARE - 1)).clamp(GATHER, Duration::from_secs(1)));
         } else if metrics.lag.get() < 1000 {
             wait_for_work(shared);

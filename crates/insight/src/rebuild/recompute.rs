@@ -1,15 +1,19 @@
 //! The figures, computed anew in memory: one pass over the events in order of seq.
 
+use std::sync::mpsc::sync_channel;
+
 use rustc_hash::FxHashMap;
 use signalbox_core::address::{from_bytes, source_key};
 use signalbox_core::time::Micros;
 use signalbox_events::judge::{Fold, Hit, MessageState, Reasons, SourceRecord, weigh};
 use signalbox_events::kind::{Class, Kind};
-use signalbox_store::{Column, Conn, StoreError};
+use signalbox_store::{Column, Conn, Scope, Store, StoreError};
 
 use crate::projector::{Agents, ClientKey, ConversionKey, CounterKey, Counts, FirstKey, supply_hits};
 
 const PAGE: i64 = 20_000;
+/// Pages that may be read before the one in work is done.
+const PAGES_AHEAD: usize = 2;
 /// A bit that no signal has.
 const UNFIT: u32 = 1 << 31;
 
@@ -78,6 +82,20 @@ fn read(row: &signalbox_store::Row<'_>) -> Result<Row, StoreError> {
     })
 }
 
+/// What is done with each page.
+type TakePage<'t> = dyn FnMut(&mut Conn<'_>, Vec<Row>) -> Result<(), StoreError> + 't;
+
+/// Reads the events after `after` up to `last`, a page at a time.
+fn each_page(conn: &mut Conn<'_>, mut after: i64, last: i64, take: &mut TakePage<'_>) -> Result<(), StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM event AS e WHERE e.seq > $1 AND e.seq <= $2 ORDER BY e.seq LIMIT {PAGE}");
+    loop {
+        let rows = conn.query(&sql, &[after.into(), last.into()], read)?;
+        let Some(newest) = rows.last() else { return Ok(()) };
+        after = newest.hit.seq;
+        take(conn, rows)?;
+    }
+}
+
 impl Figures {
     pub(super) fn new() -> Self {
         Self {
@@ -95,23 +113,54 @@ impl Figures {
         }
     }
 
-    /// Takes in the events up to `last`.
+    /// Takes in the events up to `last`, reading pages on one thread and working on another.
+    pub(super) fn advance_beside(
+        &mut self,
+        store: &Store,
+        last: i64,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(), StoreError> {
+        let after = self.seq;
+        let (sender, pages) = sync_channel(PAGES_AHEAD);
+        std::thread::scope(|threads| {
+            threads.spawn(move || {
+                let read = store.read_here(&Scope::all(), |conn| {
+                    each_page(conn, after, last, &mut |_, rows| {
+                        // Nobody takes pages any more when the work has failed.
+                        sender.send(Ok(rows)).map_err(|_| StoreError::Aborted("the rebuild stopped".into()))
+                    })
+                });
+                if let Err(error) = read {
+                    let _ = sender.send(Err(error));
+                }
+            });
+            store.read_here(&Scope::all(), |conn| {
+                pages.into_iter().try_for_each(|rows| self.take(conn, rows?, progress))
+            })
+        })
+    }
+
+    /// Takes in the events up to `last` within one transaction.
     pub(super) fn advance(
         &mut self,
         conn: &mut Conn<'_>,
         last: i64,
         progress: &mut dyn FnMut(u64),
     ) -> Result<(), StoreError> {
-        let sql =
-            format!("SELECT {COLUMNS} FROM event AS e WHERE e.seq > $1 AND e.seq <= $2 ORDER BY e.seq LIMIT {PAGE}");
-        loop {
-            let mut rows = conn.query(&sql, &[self.seq.into(), last.into()], read)?;
-            let Some(newest) = rows.last().map(|row| row.hit.seq) else { return Ok(()) };
-            self.page(conn, &mut rows)?;
-            self.seq = newest;
-            self.events += rows.len() as u64;
-            progress(self.events);
-        }
+        each_page(conn, self.seq, last, &mut |conn, rows| self.take(conn, rows, progress))
+    }
+
+    fn take(
+        &mut self,
+        conn: &mut Conn<'_>,
+        mut rows: Vec<Row>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(), StoreError> {
+        self.page(conn, &mut rows)?;
+        self.seq = rows.last().map_or(self.seq, |row| row.hit.seq);
+        self.events += rows.len() as u64;
+        progress(self.events);
+        Ok(())
     }
 
     fn page(&mut self, conn: &mut Conn<'_>, rows: &mut [Row]) -> Result<(), StoreError> {

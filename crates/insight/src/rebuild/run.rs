@@ -60,7 +60,7 @@ pub fn rebuild(store: &Store, dry_run: bool, mut progress: impl FnMut(u64)) -> R
         if behind <= PART as i64 {
             break;
         }
-        store.read_here(&Scope::all(), |conn| figures.advance(conn, last, &mut progress))?;
+        figures.advance_beside(store, last, &mut progress)?;
     }
     store.write_here(&Scope::all(), |conn| {
         let last = conn

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
+use schemars::JsonSchema;
 use serde::Serialize;
 use signalbox_core::id::{CampaignId, ContactId, LinkId, PrincipalId};
 use signalbox_core::time::Micros;
 use signalbox_events::kind::{Class, Kind};
 use signalbox_store::{Column, Conn, StoreError};
 
+use super::list;
 use super::model::{Bucket, ByClass, Conversion, Counted, Moment, Range, Totals};
 use super::totals::{Which, conversions, kind_and_class, projected_seq, series};
 
@@ -17,7 +19,7 @@ const LATEST_HITS: i64 = 500;
 const MOST_CONTACTS: usize = 50;
 
 /// A campaign.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Campaign {
     pub id: CampaignId,
     pub principal: PrincipalId,
@@ -26,7 +28,7 @@ pub struct Campaign {
 }
 
 /// A campaign in the list, with its figures in the range.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct CampaignRow {
     #[serde(flatten)]
     pub campaign: Campaign,
@@ -35,7 +37,7 @@ pub struct CampaignRow {
 }
 
 /// A destination's clicks.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Link {
     pub id: LinkId,
     pub url: String,
@@ -43,7 +45,7 @@ pub struct Link {
 }
 
 /// A client's or a device's part.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Share {
     pub name: String,
     pub human: i64,
@@ -52,7 +54,7 @@ pub struct Share {
 }
 
 /// `GET /api/v1/campaigns/{id}/report`
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Report {
     pub campaign: Campaign,
     pub range: Range,
@@ -69,7 +71,7 @@ pub struct Report {
 }
 
 /// A contact who was active in a campaign lately; people and privacy proxies only.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Contact {
     pub id: ContactId,
     /// The key by which outside systems know the contact, if there is one.
@@ -86,14 +88,7 @@ pub fn campaign(conn: &mut Conn<'_>, id: CampaignId) -> Result<Option<Campaign>,
         "SELECT c.id, c.principal_id, c.key, c.created_at FROM campaign AS c WHERE c.id = $1 AND {}",
         conn.scope().condition("c.principal_id")
     );
-    conn.first(&sql, &[id.0.into()], |row| {
-        Ok(Campaign {
-            id: CampaignId(row.int(0)?),
-            principal: PrincipalId(row.int(1)?),
-            name: row.text(2)?,
-            created_at: Micros(row.int(3)?),
-        })
-    })
+    conn.first(&sql, &[id.0.into()], list::campaign)
 }
 
 /// Campaigns, newest first, before the one called `before`, with their figures in the range.
@@ -108,38 +103,15 @@ pub fn campaign_rows(
         conn.scope().condition("c.principal_id")
     );
     let mut rows = conn.query(&sql, &[before.unwrap_or(i64::MAX).into(), limit.into()], |row| {
-        let campaign = Campaign {
-            id: CampaignId(row.int(0)?),
-            principal: PrincipalId(row.int(1)?),
-            name: row.text(2)?,
-            created_at: Micros(row.int(3)?),
-        };
-        Ok(CampaignRow { campaign, totals: Totals::default(), last_hour: None })
+        Ok(CampaignRow { campaign: list::campaign(row)?, totals: Totals::default(), last_hour: None })
     })?;
-    let places: FxHashMap<i64, usize> =
-        rows.iter().enumerate().map(|(place, row)| (row.campaign.id.0, place)).collect();
-    let keys = [
-        Column::Ints(rows.iter().map(|row| row.campaign.principal.0).collect()),
-        Column::Ints(rows.iter().map(|row| row.campaign.id.0).collect()),
-        Column::Ints(rows.iter().map(|_| range.from.0).collect()),
-        Column::Ints(rows.iter().map(|_| range.to.0).collect()),
-    ];
-    let sql = "SELECT c.campaign_id, c.kind, c.class, CAST(SUM(c.total) AS BIGINT), CAST(SUM(c.uniques) AS BIGINT), MAX(c.hour)
-        FROM {keys} CROSS JOIN counter AS c WHERE c.principal_id = k.k0 AND c.campaign_id = k.k1 AND c.hour >= k.k2 AND c.hour < k.k3
-        GROUP BY 1, 2, 3";
-    conn.lookup(sql, &keys, &mut |found| {
-        let row = &mut rows[places[&found.int(0)?]];
-        let (kind, class) = kind_and_class(found, 1, 2)?;
-        row.totals.add(kind, class, found.int(3)?, found.int(4)?);
-        row.last_hour = row.last_hour.max(Some(Micros(found.int(5)?)));
-        Ok(())
-    })?;
+    list::add_figures(conn, range, &mut rows)?;
     Ok(rows)
 }
 
 /// The report of one campaign.
 pub fn report(conn: &mut Conn<'_>, campaign: Campaign, range: Range, bucket: Bucket) -> Result<Report, StoreError> {
-    let which = Which::campaign(campaign.principal.0, campaign.id.0, &range);
+    let which = Which::campaign(conn, campaign.principal.0, campaign.id.0, &range);
     let (totals, series) = series(conn, &which, bucket)?;
     let conversions = conversions(conn, &which)?;
     let links = links(conn, &which)?;

@@ -1,5 +1,6 @@
 //! Single events: the explorer, the timeline, the export.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use signalbox_core::address::from_bytes;
@@ -13,46 +14,59 @@ use signalbox_store::{Conn, Row, StoreError, Value};
 use super::model::decimal;
 
 /// An event, in words.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct EventRow {
+    /// Its place in the log; order is seq, never time.
     pub seq: i64,
+    /// Yours, or `evt_…`.
     pub id: String,
     pub principal: PrincipalId,
     pub kind: Kind,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub campaign: Option<CampaignId>,
+    /// Your name for the campaign.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub campaign_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<MessageId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipient: Option<ContactId>,
+    /// Your key for the contact.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipient_key: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<LinkId>,
+    /// Where a click led.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// When it happened.
     pub occurred_at: Micros,
+    /// When it arrived here.
     pub received_at: Micros,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
     pub user_agent: String,
+    /// The mail client or browser, as read from `user_agent`.
     pub client: &'static str,
     pub device: &'static str,
+    /// For `opened` and `clicked`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<VerdictView>,
+    /// Of a conversion; decimal, exact.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<String>,
+    /// What the event API was told beyond these fields.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<std::collections::BTreeMap<String, serde_json::Value>>")]
     pub detail: Option<Box<RawValue>>,
+    /// The version of the program that recorded the event.
     pub version: String,
 }
 
 /// Why an event is in its class.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct VerdictView {
     pub class: Class,
     /// 0 speaks for a person, 1 for a machine.
@@ -62,10 +76,12 @@ pub struct VerdictView {
 }
 
 /// One signal.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ReasonView {
     pub code: &'static str,
     pub words: &'static str,
+    /// How much it speaks for a machine, from 0 to 1.
+    pub weight: f64,
 }
 
 /// Which events are wanted.
@@ -98,7 +114,14 @@ fn read(row: &Row<'_>) -> Result<EventRow, StoreError> {
         Ok::<_, StoreError>(VerdictView {
             class,
             score: row.int(16)? as f64 / 1000.0,
-            reasons: reasons.list().map(|reason| ReasonView { code: reason.code, words: reason.words }).collect(),
+            reasons: reasons
+                .list()
+                .map(|reason| ReasonView {
+                    code: reason.code,
+                    words: reason.words,
+                    weight: f64::from(reason.weight) / 1000.0,
+                })
+                .collect(),
             rule_version: row.int(18)?,
         })
     });
@@ -168,13 +191,24 @@ pub fn events(
     conn.query(&sql, &params, read)
 }
 
-/// Events in order of seq after `after`: for live views.
-pub fn events_after(conn: &mut Conn<'_>, after: i64, limit: i64) -> Result<Vec<EventRow>, StoreError> {
+/// The event at `seq`, if it is in the scope.
+pub fn event(conn: &mut Conn<'_>, seq: i64) -> Result<Option<EventRow>, StoreError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM event AS e {JOINS} WHERE {} AND e.seq > $1 ORDER BY e.seq LIMIT $2",
+        "SELECT {COLUMNS} FROM event AS e {JOINS} WHERE e.seq = $1 AND {}",
         conn.scope().condition("e.principal_id")
     );
-    conn.query(&sql, &[after.into(), limit.into()], read)
+    conn.first(&sql, &[seq.into()], read)
+}
+
+/// The newest events after the seq `after`, in order of seq: for live views.
+pub fn events_after(conn: &mut Conn<'_>, after: i64, limit: i64) -> Result<Vec<EventRow>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM event AS e {JOINS} WHERE {} AND e.seq > $1 ORDER BY e.seq DESC LIMIT $2",
+        conn.scope().condition("e.principal_id")
+    );
+    let mut events = conn.query(&sql, &[after.into(), limit.into()], read)?;
+    events.reverse();
+    Ok(events)
 }
 
 /// Every event of the scope in order of seq, one after the other.

@@ -3,22 +3,26 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use signalbox_core::time::{DAY, HOUR, Micros};
 use signalbox_events::kind::{Class, Kind};
 
 /// The most buckets that one series may have.
 const MOST_BUCKETS: i64 = 2000;
+/// 0001-01-01T00:00:00Z and 9999-12-01T00:00:00Z: beyond them instants, or the buckets around them, have no text.
+const FIRST: Micros = Micros(-62_135_596_800_000_000);
+const LAST: Micros = Micros(253_399_622_400_000_000);
 
 /// Whole hours from `from` up to, not including, `to`. UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Range {
     pub from: Micros,
     pub to: Micros,
 }
 
 /// How finely a series is cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Bucket {
     Hour,
@@ -27,7 +31,7 @@ pub enum Bucket {
 }
 
 /// Events and first events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
 pub struct Counted {
     pub total: i64,
     /// First events: per recipient, campaign, kind, link and class.
@@ -35,7 +39,7 @@ pub struct Counted {
 }
 
 /// Side by side, who it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
 pub struct ByClass {
     pub human: Counted,
     pub privacy_proxy: Counted,
@@ -43,7 +47,7 @@ pub struct ByClass {
 }
 
 /// The worth of conversions in one currency.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Conversion {
     pub currency: String,
     pub total: i64,
@@ -52,7 +56,7 @@ pub struct Conversion {
 }
 
 /// What happened in a stretch of time.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
 pub struct Totals {
     /// Per kind of event that is not judged.
     pub events: BTreeMap<&'static str, Counted>,
@@ -61,7 +65,7 @@ pub struct Totals {
 }
 
 /// One bucket of a series.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Moment {
     pub start: Micros,
     #[serde(flatten)]
@@ -106,11 +110,12 @@ impl Bucket {
 }
 
 impl Range {
-    /// From the hour of `from` up to the end of the hour of `to`.
+    /// From the hour of `from` up to the end of the hour of `to`, within the years that RFC 3339 can write.
     pub fn new(from: Micros, to: Micros) -> Result<Self, String> {
         if from >= to {
             return Err("from must be before to".into());
         }
+        let (from, to) = (from.clamp(FIRST, Micros(LAST.0 - 1)), to.clamp(Micros(FIRST.0 + 1), LAST));
         Ok(Self { from: from.hour(), to: Micros(to.0 - 1).hour().plus(HOUR) })
     }
 
@@ -216,5 +221,10 @@ mod tests {
         let range = Range::new(at("2026-05-06T13:20:00Z"), at("2026-05-06T14:00:00Z")).unwrap();
         assert_eq!((range.from, range.to), (at("2026-05-06T13:00:00Z"), at("2026-05-06T14:00:00Z")));
         assert!(Range::new(at("2026-05-06T13:20:00Z"), at("2026-05-06T13:20:00Z")).is_err());
+        let all = Range::new(at("0000-01-01T00:00:00+23:00"), at("9999-12-30T22:00:00Z")).unwrap();
+        assert_eq!(all.from.to_string(), "0001-01-01T00:00:00.000000Z");
+        assert_eq!(all.to.to_string(), "9999-12-01T00:00:00.000000Z");
+        let early = Range::new(at("0000-01-01T00:00:00Z"), at("0000-01-01T00:00:01Z")).unwrap();
+        assert!(early.from < early.to, "{early:?}");
     }
 }

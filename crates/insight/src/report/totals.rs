@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use signalbox_core::time::Micros;
 use signalbox_events::kind::{Class, Kind};
@@ -10,7 +11,7 @@ use signalbox_store::{Conn, Row, StoreError};
 use super::model::{Bucket, Conversion, Moment, Range, Totals, decimal};
 
 /// `GET /api/v1/overview`
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Overview {
     pub range: Range,
     pub bucket: Bucket,
@@ -33,9 +34,11 @@ impl<'w> Which<'w> {
         Self { condition: conn.scope().condition("c.principal_id"), campaign: None, range }
     }
 
-    pub(super) fn campaign(principal: i64, campaign: i64, range: &'w Range) -> Self {
+    pub(super) fn campaign(conn: &Conn<'_>, principal: i64, campaign: i64, range: &'w Range) -> Self {
+        // Whoever comes with a campaign of somebody else finds nothing, also where no database enforces it.
+        let within = if conn.scope().contains(principal) { "" } else { "1 = 0 AND " };
         Self {
-            condition: "c.principal_id = $3 AND c.campaign_id = $4".into(),
+            condition: format!("{within}c.principal_id = $3 AND c.campaign_id = $4"),
             campaign: Some((principal, campaign)),
             range,
         }

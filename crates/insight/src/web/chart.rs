@@ -2,7 +2,7 @@
 
 use super::context::{Bar, Chart, ChartRow, Legend, Segment, XTick, YTick};
 use super::figures::{format, number};
-use crate::report::{Bucket, Moment};
+use crate::report::{Bucket, ByClass, Moment, Totals};
 
 const WIDTH: u32 = 720;
 const HEIGHT: u32 = 240;
@@ -10,17 +10,35 @@ const MOST_LABELS: usize = 7;
 /// Class of the mark, word, and place in the counts.
 const CLASSES: [(&str, &str); 3] = [("human", "Human"), ("proxy", "Privacy proxy"), ("machine", "Machine")];
 
+/// What a chart counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counted {
+    Both,
+    Opens,
+    Clicks,
+}
+
+impl Counted {
+    fn of(self, totals: &Totals) -> [i64; 3] {
+        let classes = |hits: &ByClass| [hits.human.total, hits.privacy_proxy.total, hits.machine.total];
+        let (opens, clicks) = (classes(&totals.opens), classes(&totals.clicks));
+        match self {
+            Counted::Both => [opens[0] + clicks[0], opens[1] + clicks[1], opens[2] + clicks[2]],
+            Counted::Opens => opens,
+            Counted::Clicks => clicks,
+        }
+    }
+}
+
 /// The chart of a series. A long series of hours is drawn three hours to a bar.
-pub(super) fn opens_and_clicks(series: &[Moment], bucket: Bucket) -> Chart {
-    let together = if series.len() > 72 { 3 } else { 1 };
-    let counts = |moment: &Moment| {
-        let totals = &moment.totals;
-        [
-            totals.opens.human.total + totals.clicks.human.total,
-            totals.opens.privacy_proxy.total + totals.clicks.privacy_proxy.total,
-            totals.opens.machine.total + totals.clicks.machine.total,
-        ]
+pub(super) fn over_time(counted: Counted, series: &[Moment], bucket: Bucket) -> Chart {
+    let (id, title) = match counted {
+        Counted::Both => ("volume", "Opens and clicks"),
+        Counted::Opens => ("opens", "Opens"),
+        Counted::Clicks => ("clicks", "Clicks"),
     };
+    let together = if series.len() > 72 { 3 } else { 1 };
+    let counts = |moment: &Moment| counted.of(&moment.totals);
     let data: Vec<_> = series
         .chunks(if bucket == Bucket::Hour { together } else { 1 })
         .map(|part| {
@@ -32,15 +50,17 @@ pub(super) fn opens_and_clicks(series: &[Moment], bucket: Bucket) -> Chart {
     let sums = data.iter().fold([0; 3], |sum, (_, one)| [sum[0] + one[0], sum[1] + one[1], sum[2] + one[2]]);
     let all: i64 = sums.iter().sum();
     let unit = match (bucket, together) {
-        (Bucket::Hour, 3) => "per 3 hours, UTC",
-        (Bucket::Hour, _) => "per hour, UTC",
-        (Bucket::Day, _) => "per day, UTC",
-        (Bucket::Week, _) => "per week, UTC",
+        (Bucket::Hour, 3) => "per 3 hours",
+        (Bucket::Hour, _) => "per hour",
+        (Bucket::Day, _) => "per day",
+        (Bucket::Week, _) => "per week",
     };
     let mut chart = Chart {
-        id: "volume".into(),
-        title: "Opens and clicks".into(),
-        unit: unit.into(),
+        id: id.into(),
+        title: title.into(),
+        unit,
+        is_hourly: bucket == Bucket::Hour,
+        has_times: bucket == Bucket::Hour && data.len() <= 24,
         description: String::new(),
         width: WIDTH,
         height: HEIGHT,
@@ -73,7 +93,7 @@ pub(super) fn opens_and_clicks(series: &[Moment], bucket: Bucket) -> Chart {
         .collect();
     let slot = WIDTH as f32 / data.len() as f32;
     let every = data.len().div_ceil(MOST_LABELS).max(1);
-    let label_pattern = if bucket == Bucket::Hour && data.len() <= 24 { "%H:%M" } else { "%-d %b" };
+    let label_pattern = if chart.has_times { "%H:%M" } else { "%-d %b" };
     for (index, (at, one)) in data.iter().enumerate() {
         let x = index as f32 * slot;
         let mut y = HEIGHT as f32;
@@ -85,10 +105,22 @@ pub(super) fn opens_and_clicks(series: &[Moment], bucket: Bucket) -> Chart {
         let time = format(*at, pattern);
         let lines: Vec<_> =
             CLASSES.iter().zip(*one).map(|((_, label), value)| format!("{label} {}", number(value))).collect();
-        chart.bars.push(Bar { x, width: slot, segments, hover: format!("{time}\n{}", lines.join("\n")) });
-        chart.table.push(ChartRow { time, human: number(one[0]), proxy: number(one[1]), machine: number(one[2]) });
+        chart.bars.push(Bar {
+            at: at.to_string(),
+            x,
+            width: slot,
+            segments,
+            hover: format!("{time}\n{}", lines.join("\n")),
+        });
+        chart.table.push(ChartRow {
+            at: at.to_string(),
+            time,
+            human: number(one[0]),
+            proxy: number(one[1]),
+            machine: number(one[2]),
+        });
         if index % every == every / 2 {
-            chart.x_ticks.push(XTick { x: x + slot / 2.0, label: format(*at, label_pattern) });
+            chart.x_ticks.push(XTick { at: at.to_string(), x: x + slot / 2.0, label: format(*at, label_pattern) });
         }
     }
     chart

@@ -1,71 +1,7 @@
-//! What the pages show: one struct per template, filled by the handlers. Nothing here reads the store or computes.
+//! What several pages show, as they write it. Nothing here reads the store or computes.
 //!
 //! Numbers arrive formatted as they are read (`12,412`; the live script writes the same form). A `mark` is the
 //! class of the small shape beside a word: `human`, `proxy`, `machine`, `ok` or `warn`.
-
-use askama::Template;
-
-/// `GET /sign-in`, and the answer to a token that was refused.
-#[derive(Debug, Clone, Template)]
-#[template(path = "sign_in.html")]
-pub(crate) struct SignInPage {
-    pub(crate) page_title: String,
-    /// Always false here: the layout then shows no navigation.
-    pub(crate) signed_in: bool,
-    pub(crate) principal_name: String,
-    pub(crate) version: String,
-    pub(crate) asset_version: String,
-    pub(crate) active: &'static str,
-    /// Why the last attempt failed, in a sentence that says what to do.
-    pub(crate) error: Option<String>,
-}
-
-/// `GET /`: all campaigns of a principal in a range, and what happens now.
-#[derive(Debug, Clone, Template)]
-#[template(path = "overview.html")]
-pub(crate) struct OverviewPage {
-    pub(crate) page_title: String,
-    pub(crate) signed_in: bool,
-    pub(crate) principal_name: String,
-    pub(crate) version: String,
-    pub(crate) asset_version: String,
-    /// The item of the navigation that is lit: `overview`, `campaigns` or empty.
-    pub(crate) active: &'static str,
-    /// The range in words, such as `2 to 9 May 2026, UTC`.
-    pub(crate) range_label: String,
-    pub(crate) ranges: Vec<RangeLink>,
-    /// Six fill every width evenly.
-    pub(crate) tiles: Vec<Tile>,
-    pub(crate) chart: Chart,
-    pub(crate) campaigns: Vec<CampaignRow>,
-    /// The event stream; the keys of its `totals` are ids of tiles, counted over the same range.
-    pub(crate) live_url: String,
-}
-
-/// `GET /campaigns/{id}`: the report of one campaign in a range.
-#[derive(Debug, Clone, Template)]
-#[template(path = "campaign.html")]
-pub(crate) struct CampaignPage {
-    pub(crate) page_title: String,
-    pub(crate) signed_in: bool,
-    pub(crate) principal_name: String,
-    pub(crate) version: String,
-    pub(crate) asset_version: String,
-    pub(crate) active: &'static str,
-    pub(crate) name: String,
-    /// Prefixed id, `cmp_…`.
-    pub(crate) id: String,
-    pub(crate) range_label: String,
-    pub(crate) ranges: Vec<RangeLink>,
-    pub(crate) tiles: Vec<Tile>,
-    pub(crate) chart: Chart,
-    pub(crate) links: Vec<LinkRow>,
-    pub(crate) clients: Vec<ShareRow>,
-    pub(crate) devices: Vec<ShareRow>,
-    /// Human, privacy proxy and machine, each with its mark.
-    pub(crate) classes: Vec<ShareRow>,
-    pub(crate) contacts: Vec<ContactRow>,
-}
 
 /// One choice of the time range.
 #[derive(Debug, Clone)]
@@ -119,6 +55,7 @@ pub(crate) struct CampaignRow {
 pub(crate) struct LinkRow {
     pub(crate) url: String,
     pub(crate) clicks_human: String,
+    pub(crate) clicks_proxy: String,
     pub(crate) clicks_machine: String,
     pub(crate) unique: String,
 }
@@ -137,6 +74,8 @@ pub(crate) struct ShareRow {
 /// A recipient and their own acts.
 #[derive(Debug, Clone)]
 pub(crate) struct ContactRow {
+    /// Where the contact's timeline is, for those who may see single events.
+    pub(crate) href: Option<String>,
     pub(crate) name: String,
     pub(crate) opens: String,
     pub(crate) clicks: String,
@@ -151,8 +90,11 @@ pub(crate) struct Chart {
     /// Unique on the page; prefixes the ids inside.
     pub(crate) id: String,
     pub(crate) title: String,
-    /// What is counted per what, and the zone of the labels, such as `per hour, UTC`.
-    pub(crate) unit: String,
+    /// What one bar stands for, such as `per hour`. Labels are in UTC until the script turns hours to the reader's zone.
+    pub(crate) unit: &'static str,
+    pub(crate) is_hourly: bool,
+    /// Whether the labels below are times of day.
+    pub(crate) has_times: bool,
     /// What a reader who cannot see the chart should know: range, total, peak.
     pub(crate) description: String,
     pub(crate) width: u32,
@@ -177,6 +119,8 @@ pub(crate) struct YTick {
 /// A label under the base line.
 #[derive(Debug, Clone)]
 pub(crate) struct XTick {
+    /// RFC 3339.
+    pub(crate) at: String,
     pub(crate) x: f32,
     pub(crate) label: String,
 }
@@ -184,6 +128,8 @@ pub(crate) struct XTick {
 /// One bucket of time.
 #[derive(Debug, Clone)]
 pub(crate) struct Bar {
+    /// RFC 3339.
+    pub(crate) at: String,
     /// Left edge.
     pub(crate) x: f32,
     pub(crate) width: f32,
@@ -214,8 +160,42 @@ pub(crate) struct Legend {
 /// A bar as a row of the table behind the chart.
 #[derive(Debug, Clone)]
 pub(crate) struct ChartRow {
+    /// RFC 3339.
+    pub(crate) at: String,
     pub(crate) time: String,
     pub(crate) human: String,
     pub(crate) proxy: String,
     pub(crate) machine: String,
+}
+
+/// An event in a list.
+#[derive(Debug, Clone)]
+pub(crate) struct EventLine {
+    pub(crate) href: String,
+    pub(crate) kind: String,
+    /// Mark and words of its class, for events that are judged.
+    pub(crate) verdict: Option<(&'static str, &'static str)>,
+    /// Address and name.
+    pub(crate) campaign: Option<(String, String)>,
+    /// Address and name.
+    pub(crate) contact: Option<(String, String)>,
+    /// The destination of a click.
+    pub(crate) detail: String,
+    pub(crate) client: String,
+    pub(crate) at: Moment,
+}
+
+/// One option of a filter.
+#[derive(Debug, Clone)]
+pub(crate) struct Choice {
+    pub(crate) value: String,
+    pub(crate) label: String,
+    pub(crate) chosen: bool,
+}
+
+/// A place to go to.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    pub(crate) href: String,
+    pub(crate) label: String,
 }

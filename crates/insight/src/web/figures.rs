@@ -18,9 +18,9 @@ pub(super) fn number(value: i64) -> String {
     if value < 0 { format!("−{text}") } else { text }
 }
 
-/// `31.2 %`
-pub(super) fn percent(part: i64, whole: i64) -> String {
-    if whole == 0 { "–".into() } else { format!("{:.1} %", part as f64 * 100.0 / whole as f64) }
+/// `31.2 %`; nothing where there is no base to compare with.
+pub(super) fn percent(part: i64, whole: i64) -> Option<String> {
+    (whole > 0).then(|| format!("{:.1} %", part as f64 * 100.0 / whole as f64))
 }
 
 /// `+12 %` against what was before, when both are large enough to mean something.
@@ -42,7 +42,7 @@ pub(super) fn moment(at: Micros) -> Moment {
 }
 
 /// The ranges that pages offer: the word in the address, the label, the length.
-const RANGES: [(&str, &str, i64); 4] =
+pub(super) const RANGES: [(&str, &str, i64); 4] =
     [("24h", "24 hours", DAY), ("7d", "7 days", 7 * DAY), ("30d", "30 days", 30 * DAY), ("90d", "90 days", 90 * DAY)];
 
 /// What the address asks for, 24 hours unless it says otherwise; and the one before it, for trends.
@@ -82,8 +82,8 @@ mod tests {
     #[test]
     fn numbers_are_grouped() {
         assert_eq!([0, 999, 1000, 1_234_567, -1234].map(number), ["0", "999", "1,000", "1,234,567", "−1,234"]);
-        assert_eq!(percent(1, 3), "33.3 %");
-        assert_eq!(percent(1, 0), "–");
+        assert_eq!(percent(1, 3).as_deref(), Some("33.3 %"));
+        assert_eq!(percent(1, 0), None);
         assert_eq!(trend(112, 100).as_deref(), Some("+12 %"));
         assert_eq!(trend(5, 100), None);
     }

@@ -6,6 +6,7 @@ mod projector;
 mod rebuild;
 mod rows;
 mod sample;
+mod scope;
 
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};

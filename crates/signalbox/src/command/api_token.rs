@@ -1,17 +1,15 @@
 //! `signalbox api-token create|list|revoke`
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Subcommand;
 use serde_json::json;
-use signalbox_access::principals;
-use signalbox_access::tokens::{self, Reach};
+use signalbox_access::tokens::{self, NewToken};
 use signalbox_core::id::TokenId;
 use signalbox_core::setting::Period;
 use signalbox_http::caller::Permission;
 use signalbox_store::Scope;
 
 use super::Common;
-use crate::installation::Installation;
 use crate::output::{print, table};
 
 #[derive(Debug, Subcommand)]
@@ -23,7 +21,7 @@ pub enum ApiToken {
         /// What it is for.
         #[arg(long)]
         name: String,
-        /// What it may do: events:write, events:read, reports:read, metrics:read. Several: repeat or separate by commas.
+        /// What it may do, for example events:write; `signalbox role list` shows all. Several: repeat or separate by commas.
         #[arg(long, required = true, value_delimiter = ',')]
         scope: Vec<Permission>,
         /// Whose rows it reaches; all principals unless told. Several: repeat or separate by commas.
@@ -48,59 +46,45 @@ impl ApiToken {
     pub fn run(self) -> anyhow::Result<()> {
         match self {
             ApiToken::Create { common, name, scope, principal, expires } => {
-                if name.trim().is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
-                    bail!("a token's name has 1 to 200 characters and no control characters");
-                }
                 let open = common.open()?;
-                let reach = reach(&open, &principal)?;
+                let reach = open.reach(&principal)?;
                 let now = open.clock.now();
                 let expires_at =
                     expires.map(|period| now.plus(i64::try_from(period.0.as_micros()).unwrap_or(i64::MAX)));
-                let (id, token) = tokens::create(&open.store, &name, &scope, &reach, expires_at, &open.ids, now)?;
-                print(common.output, &json!({"id": id, "name": name, "scopes": scope, "token": *token}), |_| {
-                    format!("{id}  {name}: keep this token, it is not shown again\n{}", *token)
+                let new = NewToken { name, scopes: scope, reach, expires_at };
+                let act = open.act("api-token create");
+                let (made, token) = open.change(|conn| tokens::create(conn, &act, None, &new))?;
+                let told = json!({"id": made.id, "name": made.name, "scopes": made.scopes, "token": *token});
+                print(common.output, &told, |_| {
+                    format!("{}  {}: keep this token, it is not shown again\n{}", made.id, made.name, *token)
                 })
             }
-            ApiToken::List(common) => print(common.output, &tokens::list(&common.open()?.store)?, |all| {
-                let rows: Vec<_> = all
-                    .iter()
-                    .map(|token| {
-                        let scopes = token.scopes.iter().map(|scope| scope.word()).collect::<Vec<_>>().join(",");
-                        let state = match (token.revoked_at, token.expires_at) {
-                            (Some(at), _) => format!("revoked {at}"),
-                            (None, Some(at)) => format!("until {at}"),
-                            (None, None) => "active".into(),
-                        };
-                        vec![token.id.to_string(), token.name.clone(), scopes, state]
-                    })
-                    .collect();
-                table(&["TOKEN", "NAME", "SCOPES", "STATE"], &rows)
-            }),
+            ApiToken::List(common) => {
+                print(common.output, &common.open()?.store.read_here(&Scope::all(), tokens::list)?, |all| {
+                    let rows: Vec<_> = all
+                        .iter()
+                        .map(|token| {
+                            let scopes = token.scopes.iter().map(|scope| scope.word()).collect::<Vec<_>>().join(",");
+                            let state = match (token.revoked_at, token.expires_at) {
+                                (Some(at), _) => format!("revoked {at}"),
+                                (None, Some(at)) => format!("until {at}"),
+                                (None, None) => "active".into(),
+                            };
+                            let used = token.used_at.map_or("never".into(), |at| at.to_string());
+                            vec![token.id.to_string(), token.name.clone(), scopes, state, used]
+                        })
+                        .collect();
+                    table(&["TOKEN", "NAME", "SCOPES", "STATE", "LAST USE"], &rows)
+                })
+            }
             ApiToken::Revoke { common, id } => {
                 let open = common.open()?;
-                if !tokens::revoke(&open.store, id, open.clock.now())? {
+                let act = open.act("api-token revoke");
+                if !open.change(|conn| tokens::revoke(conn, &act, id).map(Ok))? {
                     bail!("no active token has the id {id}; `signalbox api-token list` shows them");
                 }
                 print(common.output, &json!({"revoked": id}), |_| format!("{id} is revoked"))
             }
         }
     }
-}
-
-fn reach(open: &Installation, names: &[String]) -> anyhow::Result<Reach> {
-    if names.is_empty() {
-        return Ok(Reach::All);
-    }
-    let mut ids = Vec::new();
-    for name in names {
-        let found = open.store.read_here(&Scope::all(), |conn| principals::find(conn, name))?;
-        ids.push(
-            found
-                .with_context(|| {
-                    format!("there is no principal called {name:?}; `signalbox principal create` makes one")
-                })?
-                .0,
-        );
-    }
-    Ok(Reach::Principals(ids))
 }

@@ -7,8 +7,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use signalbox_access::tokens::{self, Reach};
-use signalbox_http::caller::Permission;
+use signalbox_access::email::Email;
+use signalbox_access::links::{self, Purpose};
+use signalbox_access::reach::Reach;
+use signalbox_access::role::Role;
+use signalbox_access::users::{self, Authority, NewUser};
 use signalbox_store::Faults;
 use signalbox_tracking::intake::IntakeFaults;
 
@@ -50,17 +53,19 @@ impl Demo {
         let mut settings = Settings::load(&overrides, &settings::demo_environment())?;
         settings.server.trusted_proxies = vec!["127.0.0.0/8".parse()?, "::1/128".parse()?];
         let open = Installation::open(settings, Schema::Migrate, Faults::default(), true)?;
-        let now = open.clock.now();
-        let (_, token) = tokens::create(
-            &open.store,
-            "Demo",
-            &[Permission::ReportsRead, Permission::EventsRead],
-            &Reach::All,
-            None,
-            &open.ids,
-            now,
-        )?;
-        let server = Server::start(open, listener, IntakeFaults::default(), true)?;
+        let act = open.act("demo");
+        let owner = NewUser {
+            email: Email::parse("demo@example.org")?,
+            name: "Demo".into(),
+            role: Role::Owner,
+            reach: Reach::All,
+            password: None,
+        };
+        let sign_in = open.change(|conn| match users::create(conn, &act, &Authority::root(), &owner)? {
+            Ok(user) => links::create(conn, Purpose::SignIn, Some(user.id), act.now),
+            Err(error) => Ok(Err(error)),
+        })?;
+        let server = Server::start(open, listener, IntakeFaults::default())?;
         let interrupted = server.interrupted()?;
         let installation = Arc::clone(server.installation());
         let address = server.address();
@@ -68,7 +73,7 @@ impl Demo {
             "signalbox {} · everything on this machine, in a folder that goes away afterwards",
             env!("CARGO_PKG_VERSION")
         ))?;
-        say(&format!("  pages      http://{address}/sign-in?k={}", *token))?;
+        say(&format!("  pages      http://{address}{}", *sign_in))?;
         say("  store      SQLite (WAL, every event on disk before it is answered)\n")?;
 
         let started = Instant::now();

@@ -9,13 +9,15 @@ use serde::Serialize;
 use signalbox_core::clock::{Clock as _, SystemClock};
 use signalbox_core::time::Micros;
 use signalbox_store::{EngineName, Faults, Scope, Store, StoreError};
+use signalbox_tls::acme::{Folder, State};
 
 use super::Common;
 use crate::health::{Status, free_bytes};
 use crate::installation::{MIGRATIONS, is_new, open_store};
 use crate::keyfile;
 use crate::output::print;
-use crate::settings::Settings;
+use crate::secure;
+use crate::settings::{CertificateSource, Settings};
 
 #[derive(Debug, Args)]
 pub struct Doctor {
@@ -83,6 +85,7 @@ fn look_at(settings: &Settings, checks: &mut Vec<Check>) {
     checks.push(permissions(data));
     checks.push(clock());
     checks.push(limits(settings));
+    checks.extend(certificate(settings));
     if is_new(settings) {
         checks.push(warn("database", format!("{} holds no database yet; `signalbox serve` makes one", data.display())));
         return;
@@ -155,6 +158,39 @@ fn limits(settings: &Settings) -> Check {
     }
 }
 
+/// The certificate: where it comes from, how long it lasts, and why there is no new one.
+fn certificate(settings: &Settings) -> Option<Check> {
+    let source = settings.certificate_source()?;
+    let (loaded, state) = match source {
+        CertificateSource::Files => (secure::files(settings).load().map(Some), State::default()),
+        CertificateSource::Acme => {
+            let folder = Folder::below(&settings.server.data);
+            (folder.certificate(), folder.state())
+        }
+    };
+    let trouble = match state.failures {
+        0 => String::new(),
+        failures => format!("; the last order failed ({failures} in a row): {}", state.error),
+    };
+    let facts = match loaded {
+        Err(error) => return Some(fail("certificate", error.to_string())),
+        Ok(None) if trouble.is_empty() => {
+            return Some(warn("certificate", "there is none yet; a running `signalbox serve` orders it"));
+        }
+        Ok(None) => return Some(fail("certificate", format!("there is none{trouble}"))),
+        Ok(Some(certificate)) => certificate.facts,
+    };
+    let detail = format!("for {} until {}{trouble}", facts.names.join(" "), facts.not_after);
+    let left = facts.not_after.0 - SystemClock.now().0;
+    // Renewal begins at two thirds; what has passed nine tenths was not renewed.
+    let tenth = (facts.not_after.0 - facts.not_before.0) / 10;
+    Some(match left {
+        left if left <= 0 => fail("certificate", format!("it has expired: renew it; {detail}")),
+        left if left < tenth || !trouble.is_empty() => warn("certificate", format!("{detail}; see that it is renewed")),
+        _ => pass("certificate", detail),
+    })
+}
+
 fn database(store: &Store, checks: &mut Vec<Check>) {
     let sql = match store.engine() {
         EngineName::Sqlite => "SELECT sqlite_version()",
@@ -177,4 +213,21 @@ fn database(store: &Store, checks: &mut Vec<Check>) {
         Ok(()) => pass("integrity", "no damage found"),
         Err(error) => fail("integrity", error.to_string()),
     });
+    checks.push(match intake(store) {
+        Ok(0) => pass("intake", "empty, and readable"),
+        Ok(events) => pass("intake", format!("{events} events in it, every one readable")),
+        Err(error) => fail("intake", format!("the intake log cannot be read: {error}")),
+    });
+}
+
+/// Reads the whole intake log, checksums and all, and counts its events.
+fn intake(store: &Store) -> Result<u64, StoreError> {
+    let reader = store.log().reader()?;
+    let (mut seq, mut events) = (0, 0);
+    loop {
+        let rows = reader.after(seq, 1 << 20)?;
+        let Some(last) = rows.last() else { return Ok(events) };
+        seq = last.first_seq + i64::from(last.count) - 1;
+        events += rows.iter().map(|row| u64::from(row.count)).sum::<u64>();
+    }
 }

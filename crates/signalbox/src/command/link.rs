@@ -19,7 +19,7 @@ use crate::output::{Output, line};
 
 #[derive(Debug, Subcommand)]
 pub enum Link {
-    /// Print ready paths, one message and one recipient each.
+    /// Print ready paths, each with a message and a recipient of its own unless told.
     Mint(Mint),
 }
 
@@ -41,10 +41,13 @@ pub struct Mint {
     /// The recipient's key, for example an address or a customer number; a new recipient per link unless told.
     #[arg(long)]
     recipient: Option<String>,
+    /// The message's key: give the pixel and the links of one mail the same. A new message per link unless told.
+    #[arg(long)]
+    message: Option<String>,
     /// Whose campaign it is.
     #[arg(long, default_value = principals::DEFAULT)]
     principal: String,
-    /// How long the links work.
+    /// How long the links work, for example 90d; rounded up to whole minutes. 400 days unless told.
     #[arg(long, value_name = "DURATION")]
     expires: Option<Period>,
 }
@@ -92,12 +95,15 @@ impl Mint {
         if let Some(recipient) = &self.recipient {
             check_key("recipient's key", recipient)?;
         }
+        if let Some(message) = &self.message {
+            check_key("message's key", message)?;
+        }
         let open = self.common.open()?;
         let ring = open.keyring()?;
         let now = open.clock.now();
         let expires =
             now.plus(self.expires.map_or(VERIFY_FOR, |period| i64::try_from(period.0.as_micros()).unwrap_or(i64::MAX)));
-        let (principal, campaign, link, recipient) = open
+        let (principal, campaign, link, recipient, message) = open
             .store
             .write_here(&Scope::all(), |conn| {
                 let Some(principal) = principals::find(conn, &self.principal)? else { return Ok(None) };
@@ -110,13 +116,14 @@ impl Mint {
                 let campaign = id_of(Space::Campaign, &self.campaign)?;
                 let link = destination.as_ref().map_or(Ok(0), |url| id_of(Space::Link { campaign }, url.as_str()))?;
                 let recipient = self.recipient.as_ref().map_or(Ok(0), |key| id_of(Space::Contact, key))?;
-                Ok(Some((principal, campaign, link, recipient)))
+                let message = self.message.as_ref().map_or(Ok(0), |key| id_of(Space::Message, key))?;
+                Ok(Some((principal, campaign, link, recipient, message)))
             })?
             .with_context(|| {
                 format!("there is no principal called {:?}; `signalbox principal create` makes one", self.principal)
             })?;
         let mint = || {
-            let message = open.ids.next_at(now);
+            let message = if message == 0 { open.ids.next_at(now) } else { message };
             let recipient = if recipient == 0 { open.ids.next_at(now) } else { recipient };
             let target = Target { principal, campaign, message, recipient, link };
             let path = match &destination {

@@ -2,11 +2,10 @@
 
 use clap::Args;
 use serde_json::json;
-use signalbox_core::clock::{Clock as _, SystemClock};
 use signalbox_store::Faults;
 
 use super::Common;
-use crate::installation::{MIGRATIONS, is_new, open_store};
+use crate::installation::{Installation, MIGRATIONS, Schema, is_new, open_store};
 use crate::output::print;
 
 #[derive(Debug, Args)]
@@ -26,9 +25,8 @@ impl Migrate {
         if self.plan && is_new(&settings) {
             settings.server.data = scratch.path().to_path_buf();
         }
-        let store = open_store(&settings, Faults::default())?;
         if self.plan {
-            let plan = store.migration_plan(&MIGRATIONS)?;
+            let plan = open_store(&settings, Faults::default())?.migration_plan(&MIGRATIONS)?;
             let pending: Vec<_> = plan
                 .pending
                 .iter()
@@ -41,7 +39,8 @@ impl Migrate {
                 format!("{}schema {}; {count} migrations wait", steps.collect::<String>(), plan.found)
             });
         }
-        let applied = store.migrate(&MIGRATIONS, SystemClock.now())?;
+        let open = Installation::open(settings, Schema::Migrate, Faults::default(), false)?;
+        let applied = &open.applied;
         let rows: Vec<_> = applied.iter().map(|step| json!({"number": step.number, "name": step.name})).collect();
         print(self.common.output, &json!({"applied": rows}), |_| match applied.as_slice() {
             [] => "the schema is up to date".into(),

@@ -1,6 +1,7 @@
 //! The commands. What each does is in its file; what it takes is declared here, once, for help and parsing.
 
 mod api_token;
+mod audit;
 mod demo;
 mod doctor;
 mod events;
@@ -9,7 +10,10 @@ mod link;
 mod migrate;
 mod principal;
 mod rebuild;
+mod role;
 mod serve;
+mod session;
+mod user;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -71,7 +75,19 @@ enum Command {
     /// The brands or clients whose rows are kept apart.
     #[command(subcommand)]
     Principal(principal::Principal),
-    /// Tokens for the API and the pages.
+    /// What was changed, by whom, and whether the record of it holds.
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Who may sign in.
+    #[command(subcommand)]
+    User(user::User),
+    /// What users may be.
+    #[command(subcommand)]
+    Role(role::Role),
+    /// Who is signed in.
+    #[command(subcommand)]
+    Session(session::Session),
+    /// Tokens for the API.
     #[command(subcommand)]
     ApiToken(api_token::ApiToken),
 }
@@ -101,7 +117,11 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Rebuild(command) => command.run(),
         Command::Verdict(command) => command.run(),
         Command::Doctor(command) => return Ok(if command.run()? { ExitCode::SUCCESS } else { ExitCode::from(1) }),
+        Command::Audit(command) => return Ok(command.run()),
         Command::Principal(command) => command.run(),
+        Command::User(command) => command.run(),
+        Command::Role(command) => command.run(),
+        Command::Session(command) => command.run(),
         Command::ApiToken(command) => command.run(),
     }?;
     Ok(ExitCode::SUCCESS)

@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
+use signalbox_access::trail::{Act, Deed, note};
 use signalbox_insight::rebuild::{Rebuilt, rebuild};
+use signalbox_store::Scope;
 
 use super::Common;
 use super::events::project_all;
@@ -29,17 +31,28 @@ pub enum Verdict {
 }
 
 impl Rebuild {
-    fn work(&self) -> anyhow::Result<(Rebuilt, f64)> {
+    /// `words` are those of the command, `actions` what the audit log calls its beginning and its end.
+    fn work(&self, words: &str, actions: [&str; 2]) -> anyhow::Result<(Rebuilt, f64)> {
         let open = self.common.open()?;
+        let act = open.act(words);
+        let tell = |action: &str, after: Option<serde_json::Value>| {
+            if self.dry_run {
+                return Ok(());
+            }
+            let act = Act { now: open.clock.now(), ..act.clone() };
+            open.store.write_here(&Scope::all(), |conn| note(conn, &act, Deed { action, after, ..Deed::default() }))
+        };
+        tell(actions[0], None)?;
         project_all(&open)?;
         let mut progress = Progress::new("events read");
         let started = Instant::now();
         let rebuilt = rebuild(&open.store, self.dry_run, |events| progress.at(events))?;
+        tell(actions[1], Some(serde_json::to_value(&rebuilt)?))?;
         Ok((rebuilt, started.elapsed().as_secs_f64()))
     }
 
     pub fn run(self) -> anyhow::Result<()> {
-        let (rebuilt, seconds) = self.work()?;
+        let (rebuilt, seconds) = self.work("rebuild", ["figures.rebuild_started", "figures.rebuilt"])?;
         let per_second = (rebuilt.events as f64 / seconds.max(0.001)) as u64;
         let value = json!({"rebuilt": rebuilt, "equal": rebuilt.differences.is_none(), "seconds": seconds, "events_per_second": per_second});
         print(self.common.output, &value, |_| {
@@ -76,7 +89,8 @@ impl Verdict {
     pub fn run(self) -> anyhow::Result<()> {
         match self {
             Verdict::Replay(replay) => {
-                let (rebuilt, seconds) = replay.work()?;
+                let actions = ["verdicts.replay_started", "verdicts.replayed"];
+                let (rebuilt, seconds) = replay.work("verdict replay", actions)?;
                 let value = json!({"replayed": rebuilt, "seconds": seconds});
                 print(replay.common.output, &value, |_| {
                     let head = format!(

@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
+use serde_json::json;
 use signalbox_store::Faults;
 use signalbox_tracking::intake::IntakeFaults;
 
 use super::Common;
 use crate::installation::{Installation, Schema};
 use crate::logs;
+use crate::output::line;
 use crate::server::{self, Server};
 
 #[derive(Debug, Args)]
@@ -22,6 +24,9 @@ pub struct Serve {
     /// Limits per source; off is for benchmarks only.
     #[arg(long, value_enum, default_value_t = Switch::On)]
     limits: Switch,
+    /// Print every route and who may use it, and stop.
+    #[arg(long, hide = true)]
+    print_routes: bool,
     /// Allow --fault. Never in production.
     #[arg(long, hide = true)]
     allow_faults: bool,
@@ -58,6 +63,16 @@ impl Serve {
         let faults = Faults { sync_normal: self.fault.contains(&Fault::SyncNormal) };
         let intake_faults = IntakeFaults { acknowledge_early: self.fault.contains(&Fault::AckEarly) };
         let installation = Installation::open(settings, Schema::Migrate, faults, true)?;
-        Server::start(installation, listener, intake_faults, false)?.run_until_stopped()
+        let server = Server::start(installation, listener, intake_faults)?;
+        if self.print_routes {
+            let rows = server
+                .table()
+                .iter()
+                .map(|row| json!({"method": row.method.as_str(), "path": row.path, "access": row.access.to_string()}));
+            let table = serde_json::Value::Array(rows.collect());
+            server.stop();
+            return line(&table.to_string());
+        }
+        server.run_until_stopped()
     }
 }

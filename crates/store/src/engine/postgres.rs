@@ -6,10 +6,11 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime as PoolRuntime, Timeouts};
+use tokio_postgres::Config;
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{IsNull, ToSql, Type as PgType, to_sql_checked};
-use tokio_postgres::{Config, NoTls};
 
+use super::postgres_tls::Wanted;
 use crate::error::StoreError;
 use crate::insert::{Column, Insert};
 use crate::value::{Row, Value};
@@ -31,13 +32,16 @@ pub(crate) struct Transaction<'c> {
 
 impl Postgres {
     pub(crate) fn open(url: &str, connections: usize) -> Result<Self, StoreError> {
-        let mut config = Config::from_str(url).map_err(|error| StoreError::BadUrl(describe(&error)))?;
+        let (url, tls) = Wanted::split(url)?;
+        let mut config = Config::from_str(&url).map_err(|error| StoreError::BadUrl(describe(&error)))?;
         // Whatever the role or the server say by default: an acknowledged event is on disk.
         config
             .application_name("signalbox")
             .options("-c synchronous_commit=on")
+            .ssl_mode(tls.driver_mode())
             .connect_timeout(Duration::from_secs(5));
-        let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let manager =
+            Manager::from_config(config, tls.connector()?, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let timeouts = Timeouts {
             wait: Some(Duration::from_secs(5)),
             create: Some(Duration::from_secs(5)),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, ffi, params_from_iter};
 
+use crate::engine::sqlite_wal;
 use crate::error::StoreError;
 use crate::health::Health;
 use crate::insert::{Column, Insert};
@@ -21,11 +22,12 @@ const READERS: usize = 6;
 const CACHE_KIB: usize = 8192;
 /// The writer's, which goes back and forth over the indexes.
 const WRITER_CACHE_KIB: usize = 49152;
-/// A write-ahead log above this is emptied even if that makes a commit wait.
-pub(crate) const WAL_MOST_BYTES: u64 = 64 << 20;
+/// How long somebody else's lock is waited for.
+pub(crate) const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) struct Sqlite {
     pub(crate) path: PathBuf,
+    faults: Faults,
     pub(crate) health: Arc<Health>,
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
@@ -44,7 +46,14 @@ impl Sqlite {
         let writer = connect(&path, faults)?;
         pragma_batch(&writer, &format!("PRAGMA cache_size = -{WRITER_CACHE_KIB}"))?;
         let readers = (0..READERS).map(|_| connect(&path, faults)).collect::<Result<_, _>>()?;
-        Ok(Self { path, health, writer: Mutex::new(writer), readers: Mutex::new(readers), returned: Condvar::new() })
+        Ok(Self {
+            path,
+            faults,
+            health,
+            writer: Mutex::new(writer),
+            readers: Mutex::new(readers),
+            returned: Condvar::new(),
+        })
     }
 
     /// Makes durable whatever an earlier process left: pages that it could not sync may be readable only from the
@@ -95,13 +104,15 @@ impl Sqlite {
         })
     }
 
-    /// Copies what is committed into the database file; empties the write-ahead log when it has grown too long.
-    pub(crate) fn checkpoint(&self) -> Result<(), StoreError> {
-        if wal_bytes(&self.path) > WAL_MOST_BYTES {
-            let conn = lock(&self.writer);
-            return pragma(&conn, "PRAGMA wal_checkpoint(TRUNCATE)");
-        }
-        Ok(())
+    /// Keeps the write-ahead log short.
+    pub(crate) fn tidy(&self, checkpointer: &Connection) -> Result<(), StoreError> {
+        sqlite_wal::copy(checkpointer)?;
+        sqlite_wal::start_over(&lock(&self.writer))
+    }
+
+    /// A connection for [`Sqlite::tidy`].
+    pub(crate) fn checkpointer(&self) -> Result<Connection, StoreError> {
+        connect(&self.path, self.faults)
     }
 }
 
@@ -139,7 +150,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) fn connect(path: &Path, faults: Faults) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(|error| map_error(error, "open"))?;
-    conn.busy_timeout(Duration::from_secs(5)).map_err(|error| map_error(error, "open"))?;
+    conn.busy_timeout(BUSY_PATIENCE).map_err(|error| map_error(error, "open"))?;
     let synchronous = if faults.sync_normal { "NORMAL" } else { "FULL" };
     let setup = format!(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA wal_autocheckpoint = 0;
@@ -162,32 +173,18 @@ fn looks_like_sqlite(path: &Path) -> bool {
     std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && &magic == b"SQLite format 3\0"
 }
 
-/// Empties the write-ahead log into the database file and syncs both and their folder.
+/// Copies the write-ahead log into the database file, which SQLite syncs, and syncs their folder. The files themselves
+/// must not be opened here: closing any descriptor of a file drops all locks that the process holds on it (POSIX), and
+/// the next visitor who leaves would take itself for the last and delete the log that we write to.
 pub(crate) fn settle(conn: &Connection, path: &Path) -> Result<(), StoreError> {
-    pragma(conn, "PRAGMA wal_checkpoint(TRUNCATE)")?;
-    let io = |error: std::io::Error| StoreError::Io(error.to_string());
-    for file in [path.to_path_buf(), wal_path(path), path.parent().unwrap_or(Path::new(".")).to_path_buf()] {
-        match std::fs::File::open(&file) {
-            Ok(file) => file.sync_all().map_err(io)?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => (),
-            Err(error) => return Err(io(error)),
-        }
+    const SQL: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
+    let (used, copied): (i64, i64) =
+        conn.query_row(SQL, [], |row| Ok((row.get(1)?, row.get(2)?))).map_err(|error| map_error(error, SQL))?;
+    if copied < used {
+        return Err(StoreError::Busy);
     }
-    Ok(())
-}
-
-pub(crate) fn wal_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-wal");
-    name.into()
-}
-
-pub(crate) fn wal_bytes(path: &Path) -> u64 {
-    std::fs::metadata(wal_path(path)).map_or(0, |meta| meta.len())
-}
-
-pub(crate) fn pragma(conn: &Connection, sql: &str) -> Result<(), StoreError> {
-    conn.query_row(sql, [], |_| Ok(())).map_err(|error| map_error(error, sql))
+    let folder = std::fs::File::open(path.parent().unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
+    folder.map_err(|error| StoreError::Io(error.to_string()))
 }
 
 fn pragma_batch(conn: &Connection, sql: &str) -> Result<(), StoreError> {
@@ -220,7 +217,7 @@ pub(crate) fn map_error(error: rusqlite::Error, statement: &str) -> StoreError {
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Busy,
         ErrorCode::DiskFull => StoreError::Full,
         ErrorCode::ReadOnly => StoreError::ReadOnly,
-        ErrorCode::DatabaseCorrupt => StoreError::Corrupt(message),
+        ErrorCode::DatabaseCorrupt => StoreError::Corrupt(format!("{message} (code {})", failure.extended_code)),
         ErrorCode::NotADatabase => StoreError::NotADatabase { path: String::new() },
         ErrorCode::CannotOpen => StoreError::Io(format!("{message}; check that the folder exists and may be written")),
         // The index of the write-ahead log could not grow.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 
-use crate::engine::sqlite::{WAL_MOST_BYTES, begin, commit, connect, map_error, pragma, settle, wal_bytes};
+use crate::engine::sqlite::{begin, commit, connect, map_error, settle};
+use crate::engine::sqlite_wal;
 use crate::error::StoreError;
 use crate::health::Health;
 use crate::log::{LogRow, checked};
@@ -94,10 +95,7 @@ impl Writer {
     }
 
     pub(crate) fn checkpoint(&mut self) -> Result<(), StoreError> {
-        if wal_bytes(&self.path) > WAL_MOST_BYTES {
-            return pragma(&self.conn, "PRAGMA wal_checkpoint(TRUNCATE)");
-        }
-        Ok(())
+        sqlite_wal::start_over(&self.conn)
     }
 }
 
@@ -132,10 +130,7 @@ impl Reader {
     }
 
     /// Copies committed pages into the database file without making anybody wait.
-    pub(crate) fn checkpoint_passively(&self, path: &Path) -> Result<(), StoreError> {
-        if wal_bytes(path) > WAL_MOST_BYTES / 8 {
-            return pragma(&self.conn, "PRAGMA wal_checkpoint(PASSIVE)");
-        }
-        Ok(())
+    pub(crate) fn checkpoint_passively(&self) -> Result<(), StoreError> {
+        sqlite_wal::copy(&self.conn)
     }
 }

@@ -6,4 +6,5 @@ mod request;
 mod response;
 mod server;
 
+pub use response::unreadable;
 pub use server::{Front, FrontSettings, HandOver};

@@ -101,3 +101,15 @@ pub(super) fn refusal(out: &mut Vec<u8>, status: &str, date: &str) {
     start(out, status, Frame { head: false, close: true, date });
     out.extend_from_slice(b"content-length: 0\r\n\r\n");
 }
+
+/// A pixel for a request that begins with `start` and that the web shell could not read.
+pub fn unreadable(start: &[u8]) -> Option<Vec<u8>> {
+    super::request::wants_pixel(start).then(|| {
+        let mut out = Vec::new();
+        let kind = "connection: close\r\ncontent-type: image/gif\r\nx-content-type-options: nosniff\r\n";
+        line(&mut out, &["HTTP/1.1 200 OK\r\ncache-control: ", NO_STORE, "\r\n", kind]);
+        let _ = write!(Out(&mut out), "content-length: {}\r\n\r\n", GIF.len());
+        out.extend_from_slice(GIF);
+        out
+    })
+}

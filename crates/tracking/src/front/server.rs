@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token, Waker};
+use prometheus::local::LocalHistogram;
 use signalbox_core::time::Micros;
 use signalbox_crypto::keyring::Keyring;
 use signalbox_events::chunk::Packed;
@@ -25,6 +26,7 @@ use crate::intake::{Intake, Outcome};
 const LISTENER: Token = Token(usize::MAX - 1);
 const WAKER: Token = Token(usize::MAX - 2);
 const SCRATCH: usize = 64 * 1024;
+const EVENTS: usize = 1024;
 const TURN: Duration = Duration::from_millis(250);
 /// A request head must be whole within this.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
@@ -93,6 +95,8 @@ impl Front {
                 now: gate.clock.now(),
                 intake: intake.clone(),
                 counters: Arc::clone(counters),
+                answered: counters.answer_seconds.local(),
+                turned: Instant::now(),
                 date: DateLine::default(),
                 stop: Arc::clone(&stop),
                 hand_over: Box::new(hand_over.clone()),
@@ -136,6 +140,10 @@ struct Loop {
     now: Micros,
     intake: Intake,
     counters: Arc<Counters>,
+    /// Times of answers, added to the shared histogram once per turn.
+    answered: LocalHistogram,
+    /// When this turn began.
+    turned: Instant,
     date: DateLine,
     stop: Arc<AtomicBool>,
     hand_over: Box<dyn Fn(HandOver) + Send>,
@@ -143,7 +151,7 @@ struct Loop {
 
 impl Loop {
     fn run(mut self) {
-        let mut events = Events::with_capacity(1024);
+        let mut events = Events::with_capacity(EVENTS);
         let mut scratch = vec![0; SCRATCH];
         let mut out = Vec::with_capacity(1024);
         let mut swept = Instant::now();
@@ -158,6 +166,7 @@ impl Loop {
                 }
             }
             self.now = self.gate.clock.now();
+            self.turned = Instant::now();
             self.ring = self.gate.keys.get();
             for event in &events {
                 match event.token() {
@@ -178,6 +187,7 @@ impl Loop {
             }
             self.answer_committed(&mut scratch, &mut out);
             self.submit(&mut scratch, &mut out);
+            self.answered.flush();
             if swept.elapsed() > TURN {
                 swept = Instant::now();
                 if self.accept_again {
@@ -297,7 +307,7 @@ impl Loop {
                 connection.input.drain(..length);
             }
         }
-        let since = Instant::now();
+        let since = self.turned;
         connection.active = since;
         connection.closing = close;
         let frame = Frame { head, close, date: self.date.at(self.now) };
@@ -400,6 +410,7 @@ impl Loop {
     }
 
     fn answer(&mut self, waiters: &[(usize, u32)], recorded: bool, scratch: &mut [u8], out: &mut Vec<u8>) {
+        let now = Instant::now();
         for (slot, generation) in waiters {
             let Some(connection) =
                 self.connections.get_mut(*slot).filter(|connection| connection.generation == *generation)
@@ -411,7 +422,7 @@ impl Loop {
             let frame = Frame { head: waiting.head, close: waiting.close, date: self.date.at(self.now) };
             response::target(out, &waiting.target, recorded.then_some(waiting.event), frame);
             let sent = connection.send(out);
-            self.counters.answer_seconds.observe(waiting.since.elapsed().as_secs_f64());
+            self.answered.observe(now.saturating_duration_since(waiting.since).as_secs_f64());
             if !sent {
                 self.close(*slot);
             } else if connection.closing || connection.readable || !connection.input.is_empty() {

@@ -8,11 +8,13 @@ use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::Serialize;
 use signalbox_core::problem::ItemProblem;
 use signalbox_events::chunk::Packed;
 use signalbox_http::caller::Caller;
 use signalbox_http::reply::{Refusal, Reply};
+use signalbox_http::room::is_too_long;
 use signalbox_http::shell::Origin;
 use tokio::sync::SemaphorePermit;
 use tokio_stream::StreamExt as _;
@@ -27,12 +29,13 @@ pub(super) const UNIT_BYTES: usize = 64 << 10;
 pub(super) const UNITS: usize = 512;
 
 /// What became of a batch.
-#[derive(Debug, Serialize)]
-struct Receipt {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Receipt {
     /// Events that are on disk now (a repeated id counts: it was recorded before).
     recorded: usize,
     /// One id per event of the request, null for refused ones.
     ids: Vec<Option<String>>,
+    /// What is wrong with the refused ones; left out when there is none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<ItemProblem>,
 }
@@ -61,7 +64,8 @@ pub(super) async fn record(
     let mut packed = Packed::default();
     let (mut ids, mut errors) = (Vec::with_capacity(items.len()), Vec::new());
     for (index, item) in items.iter().enumerate() {
-        match pack(item, &sender, gate.ids.next_at(now), &mut packed) {
+        let taken = item.as_ref().map_err(String::clone);
+        match taken.and_then(|item| pack(item, &sender, gate.ids.next_at(now), &mut packed)) {
             Ok(id) => ids.push(Some(id)),
             Err(detail) => {
                 ids.push(None);
@@ -103,12 +107,14 @@ pub(super) async fn record(
     }
 }
 
+fn announced_bytes(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 /// Room for the body in memory, before any of it is read.
 async fn place<'t>(tracking: &'t Tracking, headers: &HeaderMap) -> Reply<SemaphorePermit<'t>> {
-    let told =
-        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
     let plain = !headers.contains_key(header::CONTENT_ENCODING);
-    let bytes: usize = told.filter(|_| plain).unwrap_or(tracking.batch_bytes).min(tracking.batch_bytes);
+    let bytes = announced_bytes(headers).filter(|_| plain).unwrap_or(tracking.batch_bytes).min(tracking.batch_bytes);
     let units = u32::try_from(bytes.div_ceil(UNIT_BYTES).clamp(1, UNITS)).unwrap_or(1);
     match tokio::time::timeout(tracking.patience, tracking.bodies.acquire_many(units)).await {
         Ok(Ok(place)) => Ok(place),
@@ -126,7 +132,8 @@ async fn read_body(headers: &HeaderMap, body: Body, most: usize) -> Reply<Bytes>
             format!("At most {most} bytes, after decompression."),
         )
     };
-    let mut raw = Vec::new();
+    // Its place is taken: growing step by step would take more than that.
+    let mut raw = Vec::with_capacity(announced_bytes(headers).unwrap_or(0).min(most));
     let mut stream = body.into_data_stream();
     loop {
         // A client that stops sending does not keep its place.
@@ -134,6 +141,7 @@ async fn read_body(headers: &HeaderMap, body: Body, most: usize) -> Reply<Bytes>
             Ok(None) => break,
             Ok(Some(Ok(part))) if raw.len() + part.len() <= most => raw.extend_from_slice(&part),
             Ok(Some(Ok(_))) => return Err(too_large()),
+            Ok(Some(Err(error))) if is_too_long(&error) => return Err(too_large()),
             Ok(Some(Err(_))) => return Err(Refusal::bad_request("The body ended early.")),
             Err(_) => {
                 let detail = "Nothing of the body came for 10 seconds.";

@@ -1,5 +1,6 @@
 //! Tracking's routes in the web shell.
 
+mod describe;
 mod events;
 mod hits;
 mod schema;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use axum::http::Method;
 use axum::routing::get;
 use signalbox_http::caller::Permission;
+use signalbox_http::room::Room;
 use signalbox_http::route::{Access, Routes};
 use signalbox_store::Store;
 use tokio::sync::Semaphore;
@@ -17,6 +19,9 @@ use tokio::sync::Semaphore;
 use crate::counters::Counters;
 use crate::hit::Gate;
 use crate::intake::Intake;
+
+/// A large batch over a slow line may take this long.
+const BATCH_TIME: Duration = Duration::from_secs(120);
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -42,7 +47,7 @@ pub fn body_room() -> Arc<Semaphore> {
 
 /// Adds tracking's routes.
 pub fn routes(routes: Routes, tracking: &Tracking) -> Routes {
-    routes
+    let routes = routes
         .add(Method::GET, "/o/", Access::Public, get(hits::hit).with_state(tracking.clone()))
         .add(Method::GET, "/c/", Access::Public, get(hits::hit).with_state(tracking.clone()))
         .add(Method::GET, "/o/{*token}", Access::Public, get(hits::hit).with_state(tracking.clone()))
@@ -51,8 +56,10 @@ pub fn routes(routes: Routes, tracking: &Tracking) -> Routes {
             Method::POST,
             "/api/v1/events",
             Access::Api(Permission::EventsWrite),
-            axum::routing::post(events::record).with_state(tracking.clone()),
+            Room { body_bytes: tracking.batch_bytes as u64, time: BATCH_TIME }
+                .give(axum::routing::post(events::record).with_state(tracking.clone())),
         )
         .add(Method::GET, "/api/v1/schemas/events", Access::Public, get(schema::list))
-        .add(Method::GET, "/api/v1/schemas/events/{kind}", Access::Public, get(schema::one))
+        .add(Method::GET, "/api/v1/schemas/events/{kind}", Access::Public, get(schema::one));
+    describe::describe(routes)
 }

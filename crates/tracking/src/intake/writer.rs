@@ -1,5 +1,5 @@
 //! The committing thread: takes whatever waits, appends it as one chunk in one transaction, then tells every waiter.
-//! While it syncs, the next chunk gathers by itself, so the group grows with the load and no timer is needed.
+//! While it syncs, the next chunk gathers by itself, so the group grows with the load.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -15,6 +15,9 @@ const QUIET: Duration = Duration::from_millis(200);
 const TIDY_COMMITS: u32 = 256;
 /// After the store could not be reached, nothing is tried for this long.
 const BACK_OFF: Duration = Duration::from_millis(500);
+/// When a commit held more events than this, the next one waits a moment for company: fewer syncs, shorter answers.
+const BUSY_EVENTS: usize = 48;
+const MOMENT: Duration = Duration::from_micros(150);
 /// No chunk is larger than this unless a single part is.
 const CHUNK_BYTES: usize = 1 << 20;
 
@@ -67,10 +70,15 @@ impl Drop for IntakeThread {
 }
 
 fn run(shared: &Shared, mut writer: LogWriter, version: &str, faults: IntakeFaults, after_commit: &dyn Fn()) {
-    let mut commits = 0;
+    let (mut commits, mut events_before) = (0, 0);
     let mut failed_at: Option<Instant> = None;
-    while let Some(parts) = next_parts(shared) {
+    loop {
+        if events_before > BUSY_EVENTS {
+            std::thread::sleep(MOMENT);
+        }
+        let Some(parts) = next_parts(shared) else { return };
         let (events, bytes) = size(&parts);
+        events_before = events;
         if parts.is_empty() || commits >= TIDY_COMMITS {
             commits = 0;
             if let Err(error) = writer.tidy() {

@@ -18,7 +18,7 @@ enum Layer {
 
 const CRATES: [(Layer, &[&str]); 5] = [
     (Layer::Pure, &["crypto", "events", "canary", "core"]),
-    (Layer::House, &["http", "mailer", "outbound", "telemetry", "audit", "store"]),
+    (Layer::House, &["http", "mailer", "outbound", "telemetry", "tls", "audit", "store"]),
     (
         Layer::Feature,
         &["access", "tracking", "insight", "outreach", "messaging", "flags", "monitor", "edge", "release", "backup"],

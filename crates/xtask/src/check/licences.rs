@@ -45,6 +45,19 @@ struct Banned {
     #[serde(rename = "crate")]
     name: String,
     reason: String,
+    /// Crates that may depend on it all the same.
+    #[serde(default)]
+    wrappers: HashSet<String>,
+}
+
+impl Banned {
+    /// Whether nobody but its wrappers depends on `package`.
+    fn is_wrapped(&self, package: &Package, metadata: &Metadata) -> bool {
+        let name = |id: &str| metadata.packages.iter().find(|one| one.id == id).map_or("", |one| one.name.as_str());
+        let nodes = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes);
+        let mut dependents = nodes.filter(|node| node.deps.iter().any(|dependency| dependency.pkg == package.id));
+        !self.wrappers.is_empty() && dependents.all(|node| self.wrappers.contains(name(&node.id)))
+    }
 }
 
 pub(crate) fn check(workspace: &Workspace, files: &Files, metadata: &Metadata) -> Result<Outcome> {
@@ -60,14 +73,15 @@ pub(crate) fn check(workspace: &Workspace, files: &Files, metadata: &Metadata) -
 impl Deny {
     fn check(&self, metadata: &Metadata) -> Outcome {
         let others: Vec<&Package> = metadata.packages.iter().filter(|package| package.source.is_some()).collect();
-        let mut problems: Vec<String> = others.iter().filter_map(|package| self.problem(package)).collect();
+        let mut problems: Vec<String> = others.iter().filter_map(|package| self.problem(package, metadata)).collect();
         problems.sort_unstable();
         Outcome::new(format!("{} crates, by xtask itself: cargo-deny is not installed", others.len()), problems)
     }
 
-    fn problem(&self, package: &Package) -> Option<String> {
+    fn problem(&self, package: &Package, metadata: &Metadata) -> Option<String> {
         let Package { name, version, .. } = package;
-        if let Some(banned) = self.bans.deny.iter().find(|banned| banned.name == *name) {
+        let mut banned = self.bans.deny.iter().filter(|banned| banned.name == *name);
+        if let Some(banned) = banned.find(|banned| !banned.is_wrapped(package, metadata)) {
             return Some(format!("{name} {version} is banned: {}", banned.reason));
         }
         let Some(expression) = &package.license else { return Some(format!("{name} {version} names no licence")) };

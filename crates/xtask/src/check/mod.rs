@@ -1,6 +1,7 @@
 //! What must hold before every commit: one file per check.
 
 pub(crate) mod arrows;
+pub(crate) mod dependencies;
 pub(crate) mod files;
 pub(crate) mod formatting;
 pub(crate) mod licences;

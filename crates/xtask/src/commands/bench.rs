@@ -1,11 +1,12 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
+use crate::bench::audit::Audit;
 use crate::bench::figures::Engine;
 use crate::bench::history::History;
-use crate::bench::{print, tracking, verdict};
+use crate::bench::{pages, print, tracking, verdict};
 use crate::guard::Guard;
 use crate::setup::tools;
 use crate::workspace::Workspace;
@@ -21,6 +22,8 @@ pub(crate) struct Bench {
 enum What {
     Tracking(Tracking),
     History(HistoryArgs),
+    Audit(AuditArgs),
+    Pages(Pages),
 }
 
 /// The pixel against nginx's `empty_gif` with an access log
@@ -71,6 +74,87 @@ struct HistoryArgs {
     binary: Option<PathBuf>,
 }
 
+/// Verifying a long audit log, in the store and in an export
+#[derive(Args)]
+struct AuditArgs {
+    /// Entries of the log
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    entries: u64,
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    rounds: u64,
+    #[arg(long, default_value = "sqlite")]
+    engine: Engine,
+    /// Also write the figures to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Where stores lie while it runs, instead of /var/tmp
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Measure this binary instead of building one
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+}
+
+/// How fast the pages of the demo are answered and shown
+#[derive(Args)]
+struct Pages {
+    /// Requests of each page
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    requests: u32,
+    /// Measure this binary instead of building one
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+}
+
+impl AuditArgs {
+    fn run(self) -> Result<()> {
+        let guard = Guard::start()?;
+        tools::ensure(&guard, &tools::for_bench(self.engine == Engine::Postgres), true)?;
+        let workspace = Workspace::locate()?;
+        let binary = match &self.binary {
+            Some(binary) => std::path::absolute(binary)?,
+            None => workspace.release_binary()?,
+        };
+        let postgres = match self.engine {
+            Engine::Sqlite => None,
+            Engine::Postgres => Some(tracking::start_postgres(&guard)?),
+        };
+        let audit = Audit {
+            guard,
+            binary,
+            fill: workspace.release_example("signalbox-audit", "fill")?,
+            entries: self.entries,
+            rounds: usize::try_from(self.rounds)?,
+            engine: self.engine,
+            folder: self.dir,
+            postgres,
+        };
+        print_json(&audit.run()?, self.json.as_deref())
+    }
+}
+
+/// Prints the figures, and writes them to `file`.
+fn print_json<T: serde::Serialize>(figures: &T, file: Option<&Path>) -> Result<()> {
+    let json = serde_json::to_string_pretty(figures)?;
+    println!("{json}");
+    if let Some(file) = file {
+        std::fs::write(file, json + "\n").with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(())
+}
+
+impl Pages {
+    fn run(self) -> Result<()> {
+        let guard = Guard::start()?;
+        tools::ensure(&guard, tools::FOR_TESTS, true)?;
+        let binary = match &self.binary {
+            Some(binary) => std::path::absolute(binary)?,
+            None => Workspace::locate()?.release_binary()?,
+        };
+        pages::run(&binary, self.requests)
+    }
+}
+
 impl HistoryArgs {
     fn run(self) -> Result<()> {
         let guard = Guard::start()?;
@@ -84,12 +168,7 @@ impl HistoryArgs {
             Engine::Postgres => Some(tracking::start_postgres(&guard)?),
         };
         let history = History { guard, binary, events: self.events, engine: self.engine, folder: self.dir, postgres };
-        let json = serde_json::to_string_pretty(&history.run()?)?;
-        println!("{json}");
-        if let Some(file) = &self.json {
-            std::fs::write(file, json + "\n").with_context(|| format!("cannot write {}", file.display()))?;
-        }
-        Ok(())
+        print_json(&history.run()?, self.json.as_deref())
     }
 }
 
@@ -98,6 +177,8 @@ impl Bench {
         match self.what {
             What::Tracking(tracking) => tracking.run(),
             What::History(history) => history.run(),
+            What::Audit(audit) => audit.run(),
+            What::Pages(pages) => pages.run(),
         }
     }
 }

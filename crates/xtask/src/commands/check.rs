@@ -5,13 +5,13 @@ use clap::Args;
 
 use crate::check::files::Files;
 use crate::check::outcome::Outcome;
-use crate::check::{arrows, formatting, licences, links, lints, machine_paths, silenced, sizes};
+use crate::check::{arrows, dependencies, formatting, licences, links, lints, machine_paths, silenced, sizes};
 use crate::workspace::Workspace;
 
 /// Check what must hold before every commit
 ///
 /// Format, lints, arrows between crates, file sizes, links between documents, licences and bans of dependencies,
-/// paths of a machine, silenced tests and lints. All of them run, whatever fails.
+/// the list of them, paths of a machine, silenced tests and lints. All of them run, whatever fails.
 #[derive(Args)]
 pub(crate) struct Check {
     /// Let rustfmt and clippy mend what they can
@@ -43,6 +43,7 @@ impl Check {
         line("file sizes", SIZES, &mut || Ok(sizes::check(&files)));
         line("links", LINKS, &mut || Ok(links::check(&files)));
         line("licences, bans", LICENCES, &mut || licences::check(&workspace, &files, &metadata));
+        line("dependencies", DEPENDENCIES, &mut || dependencies::check(&workspace, &files, &metadata, self.fix));
         line("machine paths", PATHS, &mut || Ok(machine_paths::check(&files)));
         line("silenced", SILENCED, &mut || Ok(silenced::check(&files)));
         line("format", FORMAT, &mut || Ok(formatting::check(&workspace, self.fix)));
@@ -59,6 +60,7 @@ const ARROWS: &str = "let the two meet in a stored row, a job, or a small trait 
 const SIZES: &str = "split the file, or give its head comment a line `//! Long because …`";
 const LINKS: &str = "mend the link, or add what it leads to";
 const LICENCES: &str = "choose another crate, or allow its licence in deny.toml with the reason in the commit message";
+const DEPENDENCIES: &str = "cargo xtask check --fix writes it";
 const PATHS: &str = "make it relative, or find it at run time";
 const SILENCED: &str = "make the test run, write the code, or use #[expect(…, reason = \"…\")]";
 const FORMAT: &str = "cargo xtask check --fix";

@@ -8,7 +8,7 @@ use crate::guard::Guard;
 use crate::process;
 use crate::services::postgres::Postgres;
 use crate::services::service::Service;
-use crate::setup::{node, tools};
+use crate::setup::{node, python, tools};
 use crate::stages::Stages;
 use crate::workspace::Workspace;
 
@@ -42,6 +42,7 @@ impl Test {
         let install = !self.no_setup;
         stages.run("tools", || tools::ensure(&guard, tools::FOR_TESTS, install))?;
         let node_modules = stages.run("npm packages", || node::ensure(install))?;
+        let python_programs = stages.run("Python packages", || python::ensure(install))?;
         let programs = tools::postgres_programs().context("PostgreSQL was here a moment ago")?;
         let cluster = stages.run("start PostgreSQL", || Postgres::start(&guard, &programs))?;
         let binary = stages.run("build for release", || workspace.release_binary())?;
@@ -49,6 +50,7 @@ impl Test {
             command
                 .env("SIGNALBOX_BIN", &binary)
                 .env("SIGNALBOX_TEST_NODE_MODULES", &node_modules)
+                .env("SIGNALBOX_TEST_SCHEMATHESIS", python_programs.join("schemathesis"))
                 .env("SIGNALBOX_TEST_POSTGRES", cluster.url("postgres"))
                 .env("SIGNALBOX_TEST_POSTGRES_SUPER", cluster.superuser_url("postgres"));
             if self.long {

@@ -36,7 +36,15 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     Tool { name: "promtool", package: "prometheus", purpose: "checks of /metrics", found: || has("promtool") },
     Tool { name: "strace", package: "strace", purpose: "failures of fsync", found: || has("strace") },
     Tool { name: "libfaketime", package: "libfaketime", purpose: "tests under a wrong clock", found: has_faketime },
+    Tool {
+        name: "openssl",
+        package: "openssl",
+        purpose: "a TLS client that knows old versions",
+        found: || has("openssl"),
+    },
+    Tool { name: "pebble", package: "pebble", purpose: "an ACME server", found: || has("pebble") },
     Tool { name: "node", package: "nodejs", purpose: "tests in a browser", found: || has("node") },
+    Tool { name: "python3 with venv", package: "python3-venv", purpose: "schemathesis", found: has_python },
     Tool { name: "npm", package: "npm", purpose: "lists of user agents, playwright-core", found: || has("npm") },
 ];
 
@@ -95,6 +103,12 @@ fn describe(missing: &[&Tool]) -> String {
 
 fn has(name: &str) -> bool {
     environment::program(name).is_some()
+}
+
+/// Debian keeps what makes an environment in a package of its own.
+fn has_python() -> bool {
+    let mut python = std::process::Command::new("python3");
+    has("python3") && crate::process::output(python.args(["-c", "import ensurepip, venv"])).is_ok()
 }
 
 fn has_faketime() -> bool {

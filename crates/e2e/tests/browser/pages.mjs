@@ -1,0 +1,84 @@
+// Opens every page of SERVER, signed in by LINK, in light and wide, then in dark and narrow: what axe-core finds, what
+// scrolls sideways, what moves while loading, what the browser complains about.
+
+import { readFileSync } from "node:fs";
+import { join, dirname } from "node:path";
+import { gzipSync } from "node:zlib";
+import { need, run } from "./chromium.mjs";
+import { signIn } from "./signed.mjs";
+
+const axe = readFileSync(join(dirname(need("PLAYWRIGHT_CORE")), "axe-core/axe.min.js"), "utf8");
+
+/// How far what is seen has moved by itself since the page began to load.
+const watchShifts = () => {
+  window.shifted = 0;
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
+  }).observe({ type: "layout-shift", buffered: true });
+};
+
+await run(async (browser) => {
+  const server = need("SERVER");
+  const found = { pages: [], violations: [], sideways: [], shifts: [], complaints: [], sizes: {} };
+
+  const first = await browser.newContext();
+  const page = await first.newPage();
+  await signIn(page, server, need("LINK"));
+  const hrefs = async (selector) =>
+    page.locator(selector).evaluateAll((links) => links.map((link) => link.getAttribute("href")));
+  // Every place of the navigation and the user menu.
+  const places = new Set(await hrefs("#nav li a, #user-menu a"));
+  // DEPTH 1: and the first thing of each kind that they list.
+  for (const place of need("DEPTH") === "1" ? [...places] : []) {
+    await page.goto(server + place);
+    const more = await hrefs("main tbody th a[href^='/'], main tbody td a[href^='/'], main .head a.button[href^='/']");
+    const kinds = new Set();
+    for (const href of more.filter((href) => !/\.csv|\.json|^\/api\//.test(href))) {
+      const kind = href.replace(/\?.*/, "").replace(/[a-z]+_[0-9a-z]+|\d+/, "*");
+      if (!kinds.has(kind)) places.add(href);
+      kinds.add(kind);
+    }
+  }
+  ["/search?q=e", "/search?q=nothing+like+this", "/events?kind=bounced&class=human", "/nowhere"].forEach((place) => places.add(place));
+  const storageState = await first.storageState();
+  await first.close();
+
+  const open = async (options) => {
+    const page = await (await browser.newContext(options)).newPage();
+    const complain = (text) => found.complaints.push(`${new URL(page.url()).pathname}: ${text}`);
+    page.on("console", (message) => message.type() === "error" && !/status of 40[34]/.test(message.text()) && complain(message.text()));
+    page.on("pageerror", (error) => complain(error));
+    page.on("response", async (answer) => {
+      const name = new URL(answer.url()).pathname;
+      if (answer.status() >= 500) complain(answer.status());
+      if (/\.(js|css)$/.test(name)) found.sizes[name] = gzipSync(await answer.body().catch(() => "")).length;
+    });
+    await page.addInitScript(watchShifts);
+    return page;
+  };
+  const look = async (page, place, how) => {
+    await page.goto(server + place, { waitUntil: "load" });
+    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+    const shifted = await page.evaluate(() => window.shifted);
+    if (shifted >= 0.02) found.shifts.push(`${place} ${how}: ${shifted}`);
+    const sideways = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    if (sideways > 0) found.sideways.push(`${place} ${how}: ${sideways} px`);
+    await page.evaluate(axe);
+    const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+    for (const one of violations) {
+      found.violations.push(`${place} ${how}: ${one.id} at ${one.nodes.map((node) => node.target.join(" ")).join(", ")}`);
+    }
+  };
+  for (const [colorScheme, width] of [["light", 1280], ["dark", 360]]) {
+    const viewport = { width, height: 800 };
+    const how = `${colorScheme} ${width}`;
+    const page = await open({ storageState, colorScheme, viewport });
+    for (const place of places) await look(page, place, how);
+    await page.context().close();
+    const stranger = await open({ colorScheme, viewport });
+    await look(stranger, "/sign-in", how);
+    await stranger.context().close();
+  }
+  found.pages = [...places];
+  return found;
+});
