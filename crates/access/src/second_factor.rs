@@ -103,11 +103,13 @@ pub fn verify(
     let Some((Some(sealed), last_step)) = found else { return Ok(None) };
     let digits = digits(code);
     if digits.len() == 6 && digits.len() == code.chars().filter(|letter| letter.is_ascii_alphanumeric()).count() {
-        let step = seal::open(ring, &context(user), &sealed).and_then(|secret| check(&secret, &digits, now, last_step));
-        let Some(step) = step else { return Ok(None) };
+        let Some(secret) = seal::open(ring, &context(user), &sealed) else { return Ok(None) };
+        let Some(step) = check(&secret, &digits, now, last_step) else { return Ok(None) };
+        let sealed = seal::renewed(ring, &context(user), &secret, sealed, now);
         // Of two that come at once with one code, one is too late.
-        let sql = "UPDATE user_account SET totp_step = $2 WHERE id = $1 AND totp_step < $2";
-        return Ok((conn.execute(sql, &[user.0.into(), step.into()])? == 1).then_some(Proof::App));
+        let sql = "UPDATE user_account SET totp_step = $2, totp = $3 WHERE id = $1 AND totp_step < $2";
+        let counted = conn.execute(sql, &[user.0.into(), step.into(), sealed.as_slice().into()])? == 1;
+        return Ok(counted.then_some(Proof::App));
     }
     Ok(recovery::take(conn, user, code, now)?.then_some(Proof::RecoveryCode))
 }

@@ -1,6 +1,7 @@
 //! Words for configuration: durations and sizes as people write them, and the nearest right word for a wrong one.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -52,6 +53,19 @@ impl FromStr for Size {
         };
         count.checked_mul(unit_bytes).map(Self).ok_or_else(wrong)
     }
+}
+
+/// An address to listen on.
+pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let wrong =
+        || format!("{text:?} is not an address with a port; write it as 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080");
+    text.trim().parse().map_err(|_| wrong())
+}
+
+/// Reads an address to listen on.
+pub fn listen<'de, D: Deserializer<'de>>(input: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(input)?;
+    listen_address(&text).map_err(serde::de::Error::custom)
 }
 
 /// Reads a value that is text in the file.
@@ -106,6 +120,14 @@ mod tests {
         assert_eq!("32 MiB".parse(), Ok(Size(32 << 20)));
         for wrong in ["", "5", "5 years", "-1s", "99999999999999999999s", "18446744073709551615d"] {
             assert!(wrong.parse::<Period>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_address_has_a_port() {
+        assert_eq!(listen_address(" [::1]:80 "), Ok("[::1]:80".parse().unwrap()));
+        for wrong in ["", "8080", "localhost:8080", "127.0.0.1", "127.0.0.1:70000"] {
+            assert!(listen_address(wrong).unwrap_err().contains("127.0.0.1:8080"), "{wrong}");
         }
     }
 

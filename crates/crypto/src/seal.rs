@@ -40,6 +40,13 @@ pub fn open(ring: &Keyring, context: &str, sealed: &[u8]) -> Option<Zeroizing<Ve
     Aes256Gcm::new(key.into()).decrypt(&Nonce::from(nonce), payload).ok().map(Zeroizing::new)
 }
 
+/// `sealed`, or the same `secret` sealed anew where a newer key seals by now.
+pub fn renewed(ring: &Keyring, context: &str, secret: &[u8], sealed: Vec<u8>, now: Micros) -> Vec<u8> {
+    let current = sealed.get(1..3) == Some(&ring.sealer(now).0.to_be_bytes()[..]);
+    // Where it cannot be sealed anew, the old seal goes on opening.
+    if current { sealed } else { seal(ring, context, secret, now).unwrap_or(sealed) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,5 +68,18 @@ mod tests {
         ring.rotate(now).unwrap();
         assert!(open(&ring, "totp:1", &sealed).is_some(), "a rotated key goes on opening");
         assert_ne!(sealed, seal(&ring, "totp:1", b"secret", now).unwrap());
+    }
+
+    #[test]
+    fn a_newer_key_seals_anew() {
+        let now = Micros(1_780_000_000_000_000);
+        let mut ring = Keyring::create(now).unwrap();
+        let sealed = seal(&ring, "totp:1", b"secret", now).unwrap();
+        assert_eq!(renewed(&ring, "totp:1", b"secret", sealed.clone(), now), sealed);
+        ring.rotate(now).unwrap();
+        let later = Micros(now.0 + 3_600_000_000);
+        let anew = renewed(&ring, "totp:1", b"secret", sealed.clone(), later);
+        assert_ne!(anew[1..3], sealed[1..3], "sealed by the new key");
+        assert_eq!(open(&ring, "totp:1", &anew).unwrap().as_slice(), b"secret");
     }
 }

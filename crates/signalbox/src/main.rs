@@ -6,8 +6,6 @@ mod demo;
 mod health;
 mod installation;
 mod keyfile;
-mod logs;
-mod metrics;
 mod output;
 mod progress;
 mod routes;

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::http::Method;
+use axum::http::{Method, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use prometheus::{Gauge, Registry};
+use prometheus::Registry;
 use serde_json::json;
 use signalbox_access::oidc::Oidc;
 use signalbox_access::passkeys::Passkeys;
@@ -15,12 +16,12 @@ use signalbox_http::caller::{Authenticator, Permission};
 use signalbox_http::openapi::{self, Answer, Operation, Tag};
 use signalbox_http::route::{Access, Routes, Row};
 use signalbox_insight::api::Insight;
+use signalbox_telemetry::metrics::{CONTENT_TYPE, Process};
 use signalbox_tls::acme::Challenges;
 use signalbox_tracking::http::Tracking;
 
 use crate::health::{Health, Report};
-use crate::metrics;
-use crate::web::{self, Process};
+use crate::web;
 
 /// What the routes are made of.
 pub struct Parts {
@@ -31,10 +32,10 @@ pub struct Parts {
     pub passkeys: Passkeys,
     pub tracking: Tracking,
     pub insight: Insight,
-    pub process: Process,
+    pub process: web::Process,
     pub health: Health,
     pub registry: Registry,
-    pub memory: Gauge,
+    pub metrics: Process,
     pub health_path: String,
     pub metrics_path: String,
     /// Where a certificate is got by ACME.
@@ -43,7 +44,7 @@ pub struct Parts {
 
 /// The router and the table of its routes.
 pub fn build(parts: Parts) -> (axum::Router, Vec<Row>) {
-    let Parts { health, registry, memory, .. } = parts;
+    let Parts { health, registry, metrics, .. } = parts;
     let mut routes = Routes::new(parts.authenticator, parts.clock)
         .add(Method::GET, "/assets/{name}", Access::Public, get(asset::serve))
         .add(Method::GET, &parts.health_path, Access::Public, get(move || health.clone().answer()))
@@ -51,7 +52,7 @@ pub fn build(parts: Parts) -> (axum::Router, Vec<Row>) {
             Method::GET,
             &parts.metrics_path,
             Access::Api(Permission::MetricsRead),
-            get(move || std::future::ready(metrics::answer(&registry, &memory))),
+            get(move || std::future::ready(metrics_answer(metrics.write(&registry)))),
         );
     if let Some(challenges) = parts.challenges {
         let answer = get(move |path| challenges.answer(path));
@@ -69,11 +70,21 @@ pub fn build(parts: Parts) -> (axum::Router, Vec<Row>) {
             &parts.metrics_path,
             Operation::new(PROCESS, "getMetrics", "Metrics for Prometheus").answers(Answer::text(
                 200,
-                metrics::CONTENT_TYPE,
+                CONTENT_TYPE,
                 "Prometheus text format.",
             )),
         );
     openapi::routes(web::routes(routes, &parts.process)).finish()
+}
+
+fn metrics_answer(text: prometheus::Result<Vec<u8>>) -> Response {
+    match text {
+        Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "metrics could not be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
 }
 
 const PROCESS: Tag = Tag { name: "Process", about: "How the process does, for those who run it." };

@@ -24,6 +24,7 @@ use signalbox_insight::live::Live;
 use signalbox_insight::projector::{Projector, ProjectorMetrics, ProjectorThread, RunningSettings};
 use signalbox_insight::report::projected_seq;
 use signalbox_store::{EngineName, Scope};
+use signalbox_telemetry::metrics::Process;
 use signalbox_tracking::counters::Counters;
 use signalbox_tracking::front::{Front, FrontSettings, HandOver};
 use signalbox_tracking::hit::{Gate, Keys};
@@ -37,8 +38,7 @@ use crate::installation::Installation;
 use crate::routes::{self, Parts};
 use crate::secure::Secure;
 use crate::settings::Settings;
-use crate::web::Process;
-use crate::{keyfile, metrics};
+use crate::{keyfile, web};
 
 /// Requests that are in flight at SIGTERM have this long.
 const GRACE: Duration = Duration::from_secs(10);
@@ -108,7 +108,8 @@ impl Server {
         let intake = Intake::new(bounds, Arc::clone(&counters));
         let cursor = installation.store.read_here(&Scope::all(), projected_seq)?;
         let writer = installation.store.log().writer(cursor)?;
-        let memory = metrics::describe_process(&registry, installation.clock.now().0 as f64 / 1e6)?;
+        let started = installation.clock.now().0 as f64 / 1e6;
+        let metrics = Process::register(&registry, env!("CARGO_PKG_VERSION"), started)?;
         let (projector, failing) = start_projector(&installation, &counters, &registry)?;
         let wake = projector.as_ref().map(ProjectorThread::waker);
         let after_commit = move || wake.iter().for_each(|wake| wake());
@@ -168,7 +169,7 @@ impl Server {
                 live,
                 unrecorded: Arc::new(move || unrecorded.unrecorded_total()),
             },
-            process: Process {
+            process: web::Process {
                 settings: Arc::new(settings.shown.clone()),
                 engine: match installation.store.engine() {
                     EngineName::Sqlite => "SQLite",
@@ -185,7 +186,7 @@ impl Server {
                 last_seen: Arc::default(),
             },
             registry,
-            memory,
+            metrics,
             health_path: settings.server.health_path.clone(),
             metrics_path: settings.server.metrics_path.clone(),
             challenges: secure.as_ref().and_then(|secure| secure.challenges.clone()),

@@ -9,7 +9,8 @@ use signalbox_access::oidc::settings::{ProviderSettings, check as check_provider
 use signalbox_access::role::Role;
 use signalbox_access::settings::Rules;
 use signalbox_audit::checkpoint::Syslog;
-use signalbox_core::setting::{Period, Size, nearest};
+use signalbox_core::setting::{Period, Size, listen, nearest};
+use signalbox_telemetry::logs::Logs;
 
 use crate::shown::{self, Shown};
 
@@ -50,6 +51,7 @@ pub struct Settings {
 #[serde(deny_unknown_fields)]
 pub struct Server {
     pub data: PathBuf,
+    #[serde(deserialize_with = "listen")]
     pub listen: SocketAddr,
     pub connections: usize,
     pub trusted_proxies: Vec<IpNet>,
@@ -63,6 +65,7 @@ pub struct Server {
 pub struct Tls {
     pub certificate: PathBuf,
     pub key: PathBuf,
+    #[serde(deserialize_with = "listen")]
     pub listen: SocketAddr,
     pub redirect: bool,
     pub port: u16,
@@ -159,49 +162,6 @@ impl Access {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Logs {
-    pub level: Level,
-    pub format: LogFormat,
-}
-
-/// What is logged: this and whatever is worse.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    #[serde(alias = "ERROR")]
-    Error,
-    #[serde(alias = "WARN", alias = "warning", alias = "WARNING")]
-    Warn,
-    #[serde(alias = "INFO")]
-    Info,
-    #[serde(alias = "DEBUG")]
-    Debug,
-    #[serde(alias = "TRACE")]
-    Trace,
-}
-
-impl Level {
-    /// Its usual word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Level::Error => "error",
-            Level::Warn => "warn",
-            Level::Info => "info",
-            Level::Debug => "debug",
-            Level::Trace => "trace",
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    Json,
-    Text,
-}
-
 /// What the command line may say on top.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
@@ -255,8 +215,10 @@ impl Settings {
         };
         let mut said = None;
         if let Some(path) = &file {
-            let text =
-                std::fs::read_to_string(path).map_err(|error| BadSetting(format!("{}: {error}", path.display())))?;
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                let hint = "without a settings file and without --config the defaults hold";
+                BadSetting(format!("the settings file {} cannot be read: {error}; {hint}", path.display()))
+            })?;
             said = Some((path.as_path(), merge_file(&mut table, &default, path, &text)?));
         }
         merge_environment(&mut table, &default, environment)?;
@@ -552,7 +514,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(settings.server.listen.port(), 2);
-        assert_eq!(settings.logs.level, Level::Debug);
+        assert_eq!(settings.logs.level.word(), "debug");
         assert_eq!(settings.intake.patience.0.as_secs(), 3);
         assert_eq!(settings.server.trusted_proxies.len(), 2);
     }

@@ -27,9 +27,11 @@ pub enum StoreError {
         "PostgreSQL user {0:?} is a superuser or may bypass row-level security, so principals would not be kept apart; connect as an ordinary user that owns the database"
     )]
     Privileged(String),
-    #[error("PostgreSQL cannot be reached: {0}")]
+    #[error(
+        "PostgreSQL cannot be reached: {0}; see that it runs where DATABASE_URL says, and that this user may connect"
+    )]
     Unreachable(String),
-    #[error("DATABASE_URL is not usable: {0}")]
+    #[error("DATABASE_URL is not usable: {0}; it looks like postgres://user:password@host:5432/name")]
     BadUrl(String),
     #[error("SQLite {found} is older than {needed}, which is the first that never corrupts on a WAL reset")]
     OldEngine { found: String, needed: &'static str },

@@ -12,6 +12,7 @@ use signalbox_access::links::{self, Purpose};
 use signalbox_access::reach::Reach;
 use signalbox_access::role::Role;
 use signalbox_access::users::{self, Authority, NewUser};
+use signalbox_core::setting::listen_address;
 use signalbox_store::Faults;
 use signalbox_tracking::intake::IntakeFaults;
 
@@ -25,7 +26,7 @@ use crate::settings::{self, Overrides, Settings};
 #[derive(Debug, Args)]
 pub struct Demo {
     /// Address and port (default: 127.0.0.1:8080, or a free port where that is taken).
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = listen_address)]
     listen: Option<SocketAddr>,
     /// How many recipients the campaign has.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]

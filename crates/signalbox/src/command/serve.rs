@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use serde_json::json;
+use signalbox_core::setting::listen_address;
 use signalbox_store::Faults;
 use signalbox_tracking::intake::IntakeFaults;
 
 use super::Common;
 use crate::installation::{Installation, Schema};
-use crate::logs;
 use crate::output::line;
 use crate::server::{self, Server};
 
@@ -19,7 +19,7 @@ pub struct Serve {
     #[command(flatten)]
     common: Common,
     /// Address and port (default: 127.0.0.1:8080).
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = listen_address)]
     listen: Option<SocketAddr>,
     /// Limits per source; off is for benchmarks only.
     #[arg(long, value_enum, default_value_t = Switch::On)]
@@ -55,7 +55,7 @@ impl Serve {
             bail!("--fault breaks durability on purpose; it needs --allow-faults");
         }
         let settings = self.common.settings(self.listen, self.limits == Switch::Off)?;
-        logs::start(&settings.logs)?;
+        signalbox_telemetry::logs::start(&settings.logs);
         if !settings.limits.enabled {
             eprintln!("WARNING: limits are off: every source may send as much as it wants. For benchmarks only.");
         }
