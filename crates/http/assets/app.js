@@ -1,4 +1,4 @@
-// Times in the reader's zone, charts under pointer and arrow keys, live updates, shortcuts, confirmations, sorting,
+// Charts under pointer and arrow keys, live updates, shortcuts, confirmations, sorting,
 // colours. The pages work without it.
 "use strict";
 (() => {
@@ -16,26 +16,9 @@
   };
   const MARKS = Object.values(CLASSES).map(([mark]) => mark);
 
-  // Times
   const format = (options) => new Intl.DateTimeFormat("en-GB", options);
   const day = { day: "numeric", month: "short" };
   const minute = { hour: "2-digit", minute: "2-digit" };
-  const near = format({ ...day, ...minute });
-  const far = format({ ...day, year: "numeric" });
-  const exact = format({ ...day, ...minute, second: "2-digit" });
-  const clock = format({ ...minute, second: "2-digit" });
-  const full = format({ dateStyle: "full", timeStyle: "long" });
-  const stamp = (node, style) => {
-    const at = new Date(node.dateTime);
-    if (isNaN(at)) return;
-    const now = new Date();
-    node.textContent = (style || (at.getFullYear() !== now.getFullYear() ? far : node.closest("[data-seconds]") ? exact : near)).format(at);
-    node.title = full.format(at);
-  };
-  all("time").forEach((node) => stamp(node));
-  const zone = near.resolvedOptions().timeZone;
-  all("[data-zone]").forEach((node) => (node.textContent = `Times in ${zone}; days begin at midnight UTC`));
-  all("[data-script]").forEach((node) => (node.hidden = false));
 
   // Colours
   const root = document.documentElement;
@@ -118,14 +101,8 @@
   // Tables: rows that match, rows in order
   all("table[data-filter]").forEach((table) => {
     const rows = [...table.tBodies[0].rows];
-    const place = table.closest(".panel").querySelector(".panel-head") || document.querySelector(".head");
-    if (rows.length < 8 || !place) return;
-    const input = make("input", "", "filter");
-    input.type = "search";
-    input.placeholder = "Filter";
-    input.setAttribute("aria-label", "Filter the rows");
-    place.children[0].after(input);
-    input.addEventListener("input", () => {
+    const input = document.querySelector("input.filter");
+    input?.addEventListener("input", () => {
       const wanted = input.value.trim().toLowerCase();
       rows.forEach((row) => (row.hidden = !row.textContent.toLowerCase().includes(wanted)));
     });
@@ -268,7 +245,7 @@
       const item = make("li");
       const time = make("time");
       time.dateTime = event.occurred_at;
-      stamp(time, clock);
+      time.dataset.clock = "";
       const what = make("span", `${who} ${event.kind} `, "feed-what");
       what.append(make("b", event.campaign || ""));
       item.append(time, make("span", "", `mark ${mark}`), what, make("span", event.client || "", "feed-client"));

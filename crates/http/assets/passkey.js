@@ -1,4 +1,4 @@
-// Passkeys: adds them in the profile, signs in with them. theme.js shows what needs them where the browser has them.
+// Passkeys: adds them in the profile, signs in with them. early.js shows what needs them where the browser has them.
 "use strict";
 (() => {
   if (!window.PublicKeyCredential) return;

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 const ASSETS: [(&str, &str, &str); 6] = [
     ("style.css", "text/css; charset=utf-8", include_str!("../assets/style.css")),
     ("app.js", "text/javascript; charset=utf-8", include_str!("../assets/app.js")),
-    ("theme.js", "text/javascript; charset=utf-8", include_str!("../assets/theme.js")),
+    ("early.js", "text/javascript; charset=utf-8", include_str!("../assets/early.js")),
     ("passkey.js", "text/javascript; charset=utf-8", include_str!("../assets/passkey.js")),
     ("app.webmanifest", "application/manifest+json", include_str!("../assets/app.webmanifest")),
     ("icon.svg", "image/svg+xml", include_str!("../assets/icon.svg")),

@@ -1,5 +1,5 @@
-// Opens every page of SERVER, signed in by LINK, in light and wide, then in dark and narrow: what axe-core finds, what
-// scrolls sideways, what moves while loading, what the browser complains about.
+// Opens every page of SERVER, signed in by LINK, in light and wide, in dark and narrow, and with DEPTH 1 also the other
+// way round: what axe-core finds, what scrolls sideways, what moves while loading, what the browser complains about.
 
 import { readFileSync } from "node:fs";
 import { join, dirname } from "node:path";
@@ -11,9 +11,14 @@ const axe = readFileSync(join(dirname(need("PLAYWRIGHT_CORE")), "axe-core/axe.mi
 
 /// How far what is seen has moved by itself since the page began to load.
 const watchShifts = () => {
-  window.shifted = 0;
+  window.shifted = { sum: 0, what: [] };
+  const place = ({ node, previousRect: from, currentRect: to }) =>
+    `${node?.localName ?? node?.nodeName}.${node?.className ?? ""} ${[from, to].map((rect) => [rect.x, rect.y, rect.width, rect.height].map(Math.round)).join(" → ")}`;
   new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
+    for (const entry of list.getEntries().filter((one) => !one.hadRecentInput)) {
+      window.shifted.sum += entry.value;
+      window.shifted.what.push(...entry.sources.map(place));
+    }
   }).observe({ type: "layout-shift", buffered: true });
 };
 
@@ -60,7 +65,7 @@ await run(async (browser) => {
     await page.goto(server + place, { waitUntil: "load" });
     await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
     const shifted = await page.evaluate(() => window.shifted);
-    if (shifted >= 0.02) found.shifts.push(`${place} ${how}: ${shifted}`);
+    if (shifted.sum >= 0.02) found.shifts.push(`${place} ${how}: ${shifted.sum}: ${shifted.what.join("; ")}`);
     const sideways = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     if (sideways > 0) found.sideways.push(`${place} ${how}: ${sideways} px`);
     await page.evaluate(axe);
@@ -69,7 +74,9 @@ await run(async (browser) => {
       found.violations.push(`${place} ${how}: ${one.id} at ${one.nodes.map((node) => node.target.join(" ")).join(", ")}`);
     }
   };
-  for (const [colorScheme, width] of [["light", 1280], ["dark", 360]]) {
+  const looks = [["light", 1280], ["dark", 360]];
+  if (need("DEPTH") === "1") looks.push(["dark", 1280], ["light", 360]);
+  for (const [colorScheme, width] of looks) {
     const viewport = { width, height: 800 };
     const how = `${colorScheme} ${width}`;
     const page = await open({ storageState, colorScheme, viewport });
