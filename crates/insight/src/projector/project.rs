@@ -20,6 +20,9 @@ use super::write::{self, Relabelled};
 const BATCH_BYTES: usize = 1 << 20;
 /// While hits flood in: a long transaction's sync would make theirs wait.
 const GENTLE_BATCH_BYTES: usize = 1 << 17;
+/// So many waiting events are a backlog: a large batch writes a page of an index once where many would write it each.
+const BACKLOG_EVENTS: i64 = 200_000;
+const BACKLOG_BATCH_BYTES: usize = 6 << 20;
 
 /// What one step did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -108,9 +111,13 @@ impl Projector {
         })
     }
 
-    /// Takes smaller batches while `flooded`.
-    pub(super) fn be_gentle(&mut self, flooded: bool) {
-        self.batch_bytes = if flooded { GENTLE_BATCH_BYTES } else { BATCH_BYTES };
+    /// Takes smaller batches while `flooded`, larger ones while `lag` events wait.
+    pub(super) fn pace(&mut self, flooded: bool, lag: i64) {
+        self.batch_bytes = match flooded {
+            true => GENTLE_BATCH_BYTES,
+            false if lag > BACKLOG_EVENTS => BACKLOG_BATCH_BYTES,
+            false => BATCH_BYTES,
+        };
     }
 
     /// Projects one batch, if there is one.

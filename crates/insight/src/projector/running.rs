@@ -149,7 +149,7 @@ fn run(mut projector: Projector, settings: &RunningSettings, metrics: &Projector
             }
         };
         let flooded = pressure.is_flood(settings);
-        projector.be_gentle(flooded);
+        projector.pace(flooded, metrics.lag.get());
         if flooded && more {
             pause(shared, (started.elapsed() * (FLOOD_SHARE - 1)).clamp(GATHER, Duration::from_secs(1)));
         } else if metrics.lag.get() < 1000 {

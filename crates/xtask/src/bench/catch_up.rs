@@ -9,7 +9,8 @@ use crate::services::signalbox::Server;
 
 /// A smaller backlog is gone before it can be timed.
 const SMALLEST_EVENTS: u64 = 10_000;
-const LIMIT: Duration = Duration::from_secs(600);
+/// A projector that moves nothing for so long has stopped.
+const LIMIT: Duration = Duration::from_secs(60);
 
 #[derive(Serialize, Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct CatchUp {
@@ -23,14 +24,17 @@ pub(crate) struct CatchUp {
 pub(crate) fn wait(server: &Server) -> Result<CatchUp> {
     let start = Instant::now();
     let first = server.counters()?;
+    let (mut moved, mut projected) = (start, first.projected);
     loop {
         let now = server.counters()?;
         if now.projected >= now.recorded {
             let backlog_events = first.recorded.saturating_sub(first.projected);
             return Ok(CatchUp::new(backlog_events, now.projected.saturating_sub(first.projected), start.elapsed()));
         }
-        if start.elapsed() > LIMIT {
-            bail!("the projector is {} events behind after {} s", now.recorded - now.projected, LIMIT.as_secs());
+        if now.projected > projected {
+            (moved, projected) = (Instant::now(), now.projected);
+        } else if moved.elapsed() > LIMIT {
+            bail!("the projector stands still, {} events behind", now.recorded - now.projected);
         }
         std::thread::sleep(Duration::from_millis(10));
     }
