@@ -3,10 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-use signalbox_audit::checkpoint::{Checkpointer, Policy, Sinks};
+use anyhow::{Context as _, bail};
+use signalbox_audit::checkpoint::{Checkpointer, Policy, Sinks, read_lines};
+use signalbox_audit::verify::{self, Outside, Report};
 use signalbox_core::clock::{Clock as _, SystemClock};
 use signalbox_crypto::checkpoint::AuditKey;
+use signalbox_store::Store;
 
 use crate::installation::Installation;
 use crate::keyfile;
@@ -58,6 +60,31 @@ pub fn checkpoint_file(settings: &Settings) -> PathBuf {
         true => settings.server.data.join("audit-checkpoints.jsonl"),
         false => settings.audit.checkpoints.clone(),
     }
+}
+
+/// Verifies the log in the store against `outside`, the key of this installation, and, where `outside` has no
+/// checkpoints, those of its own file.
+pub fn verify_store(
+    store: &Store,
+    settings: &Settings,
+    mut outside: Outside,
+    progress: impl FnMut(u64),
+) -> anyhow::Result<Report> {
+    if outside.checkpoints.is_empty() {
+        let path = checkpoint_file(settings);
+        if path.exists() {
+            outside.checkpoints = read_lines(&path).with_context(|| path.display().to_string())?;
+        }
+    }
+    let data = &settings.server.data;
+    match existing_key(data)? {
+        Some(key) => outside.keys.push(key.public()),
+        None if outside.keys.is_empty() && !outside.checkpoints.is_empty() => {
+            bail!("the key that signed the checkpoints is not in {}; name it with --key", data.display())
+        }
+        None => (),
+    }
+    Ok(verify::store(store, &outside, progress)?)
 }
 
 /// Where checkpoints go.

@@ -6,12 +6,14 @@ use std::path::Path;
 
 use clap::Args;
 use serde::Serialize;
+use signalbox_audit::verify::Outside;
 use signalbox_core::clock::{Clock as _, SystemClock};
 use signalbox_core::time::Micros;
 use signalbox_store::{EngineName, Faults, Scope, Store, StoreError};
 use signalbox_tls::acme::{Folder, State};
 
 use super::Common;
+use crate::audit;
 use crate::health::{Status, free_bytes};
 use crate::installation::{MIGRATIONS, is_new, open_store};
 use crate::keyfile;
@@ -91,7 +93,12 @@ fn look_at(settings: &Settings, checks: &mut Vec<Check>) {
         return;
     }
     match open_store(settings, Faults::default()) {
-        Ok(store) => database(&store, checks),
+        Ok(store) => {
+            database(&store, checks);
+            if store.require_schema(&MIGRATIONS).is_ok() {
+                checks.push(audit_log(&store, settings));
+            }
+        }
         Err(error) => checks.push(fail("database", format!("{error:#}"))),
     }
     if !keyfile::path(data).exists() {
@@ -218,6 +225,15 @@ fn database(store: &Store, checks: &mut Vec<Check>) {
         Ok(events) => pass("intake", format!("{events} events in it, every one readable")),
         Err(error) => fail("intake", format!("the intake log cannot be read: {error}")),
     });
+}
+
+/// Whether the chain of the audit log holds, up to the checkpoints of its file.
+fn audit_log(store: &Store, settings: &Settings) -> Check {
+    match audit::verify_store(store, settings, Outside::default(), |_| ()) {
+        Ok(report) if report.intact => pass("audit log", format!("{} entries, the chain holds", report.found.entries)),
+        Ok(_) => fail("audit log", "it was tampered with; run: signalbox audit verify"),
+        Err(error) => fail("audit log", format!("{error:#}")),
+    }
 }
 
 /// Reads the whole intake log, checksums and all, and counts its events.

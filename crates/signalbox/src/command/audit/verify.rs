@@ -51,14 +51,14 @@ impl Verify {
                 verify::export(BufReader::with_capacity(1 << 18, file), &outside, |entries| progress.at(entries))
                     .with_context(|| path.display().to_string())?
             }
-            None => self.store(&mut outside, &mut progress)?,
+            None => self.store(outside, &mut progress)?,
         };
         drop(progress);
         self.print(&report, started.elapsed().as_secs_f64())?;
         Ok(report.intact)
     }
 
-    fn store(&self, outside: &mut Outside, progress: &mut Progress) -> anyhow::Result<Report> {
+    fn store(&self, outside: Outside, progress: &mut Progress) -> anyhow::Result<Report> {
         let settings = self.common.settings(None, false)?;
         if is_new(&settings) {
             bail!(
@@ -68,23 +68,7 @@ impl Verify {
         }
         let store = open_store(&settings, Faults::default())?;
         store.require_schema(&MIGRATIONS)?;
-        if self.checkpoints.is_none() {
-            let path = audit::checkpoint_file(&settings);
-            if path.exists() {
-                outside.checkpoints = read_lines(&path).with_context(|| path.display().to_string())?;
-            }
-        }
-        match audit::existing_key(&settings.server.data)? {
-            Some(key) => outside.keys.push(key.public()),
-            None if outside.keys.is_empty() && !outside.checkpoints.is_empty() => {
-                bail!(
-                    "the key that signed the checkpoints is not in {}; name it with --key",
-                    settings.server.data.display()
-                )
-            }
-            None => (),
-        }
-        Ok(verify::store(&store, outside, |entries| progress.at(entries))?)
+        audit::verify_store(&store, &settings, outside, |entries| progress.at(entries))
     }
 
     fn print(&self, report: &Report, seconds: f64) -> anyhow::Result<()> {
