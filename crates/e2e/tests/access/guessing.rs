@@ -125,6 +125,6 @@ fn unknown_accounts_take_as_long_as_known_ones() -> Result<()> {
         }
     }
     // Without the hash of nobody's password the unknown ones would take a tenth.
-    ensure!(unknown > known.mul_f64(0.45) && known > unknown.mul_f64(0.45), "known {known:?}, unknown {unknown:?}");
+    ensure!(unknown > known.mul_f64(0.75) && known > unknown.mul_f64(0.75), "known {known:?}, unknown {unknown:?}");
     Ok(())
 }

@@ -10,3 +10,4 @@ pub(crate) mod pages;
 pub(crate) mod print;
 pub(crate) mod tracking;
 pub(crate) mod verdict;
+pub(crate) mod versions;

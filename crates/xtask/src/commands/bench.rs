@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use crate::bench::audit::Audit;
 use crate::bench::figures::Engine;
 use crate::bench::history::History;
+use crate::bench::versions::Versions;
 use crate::bench::{pages, print, tracking, verdict};
 use crate::guard::Guard;
 use crate::setup::tools;
@@ -24,6 +25,7 @@ enum What {
     History(HistoryArgs),
     Audit(AuditArgs),
     Pages(Pages),
+    Versions(VersionsArgs),
 }
 
 /// The pixel against nginx's `empty_gif` with an access log
@@ -106,6 +108,43 @@ struct Pages {
     binary: Option<PathBuf>,
 }
 
+/// This version against an earlier one: what a change costs on the path of a hit
+#[derive(Args)]
+struct VersionsArgs {
+    /// The release binary of the earlier version
+    #[arg(long, value_name = "FILE")]
+    base: PathBuf,
+    /// Measure this binary instead of building one
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+    #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u64).range(3..))]
+    rounds: u64,
+}
+
+impl VersionsArgs {
+    fn run(self) -> Result<()> {
+        let guard = Guard::start()?;
+        tools::ensure(&guard, &tools::for_bench(false), true)?;
+        let binary = match &self.binary {
+            Some(binary) => std::path::absolute(binary)?,
+            None => Workspace::locate()?.release_binary()?,
+        };
+        let base = std::path::absolute(&self.base)?;
+        let ratio =
+            Versions { guard, binary, base, seconds: self.seconds, rounds: usize::try_from(self.rounds)? }.run()?;
+        println!(
+            "recorded requests/s, now to before: {:.3} (95 % interval {:.3} to {:.3}, {} rounds)",
+            ratio.mean,
+            ratio.low_95,
+            ratio.high_95,
+            ratio.rounds.len()
+        );
+        Ok(())
+    }
+}
+
 impl AuditArgs {
     fn run(self) -> Result<()> {
         let guard = Guard::start()?;
@@ -179,6 +218,7 @@ impl Bench {
             What::History(history) => history.run(),
             What::Audit(audit) => audit.run(),
             What::Pages(pages) => pages.run(),
+            What::Versions(versions) => versions.run(),
         }
     }
 }
