@@ -17,6 +17,9 @@ const LAST_OCTAVE: u32 = 31;
 /// How many buckets there are.
 pub const BUCKETS: usize = (EXACT + (LAST_OCTAVE as u64 - PER_OCTAVE_BITS as u64) * PER_OCTAVE) as usize;
 
+/// From, and up to but without.
+const NONE_USED: (usize, usize) = (BUCKETS, 0);
+
 /// Counts of latencies by bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Histogram {
@@ -24,11 +27,13 @@ pub struct Histogram {
     total: u64,
     /// Microseconds, of the values themselves and not of their buckets.
     sum_us: u64,
+    /// Buckets outside of these are empty: most are.
+    used: (usize, usize),
 }
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { counts: vec![0; BUCKETS], total: 0, sum_us: 0 }
+        Self { counts: vec![0; BUCKETS], total: 0, sum_us: 0, used: NONE_USED }
     }
 }
 
@@ -62,8 +67,12 @@ impl Histogram {
     }
 
     pub fn record_many(&mut self, value_us: u64, count: u64) {
-        let slot = &mut self.counts[bucket(value_us)];
-        *slot = slot.saturating_add(count);
+        if count == 0 {
+            return;
+        }
+        let bucket = bucket(value_us);
+        self.counts[bucket] = self.counts[bucket].saturating_add(count);
+        self.used = (self.used.0.min(bucket), self.used.1.max(bucket + 1));
         self.total = self.total.saturating_add(count);
         self.sum_us = self.sum_us.saturating_add(value_us.saturating_mul(count));
     }
@@ -73,7 +82,9 @@ impl Histogram {
         if other.total == 0 {
             return;
         }
-        for (mine, theirs) in self.counts.iter_mut().zip(&other.counts) {
+        let (from, to) = other.used;
+        self.used = (self.used.0.min(from), self.used.1.max(to));
+        for (mine, theirs) in self.counts[from..to].iter_mut().zip(&other.counts[from..to]) {
             *mine = mine.saturating_add(*theirs);
         }
         self.total = self.total.saturating_add(other.total);
@@ -83,9 +94,9 @@ impl Histogram {
     /// Forgets everything, keeps the memory.
     pub fn clear(&mut self) {
         if self.total > 0 {
-            self.counts.fill(0);
+            self.counts[self.used.0..self.used.1].fill(0);
         }
-        (self.total, self.sum_us) = (0, 0);
+        (self.total, self.sum_us, self.used) = (0, 0, NONE_USED);
     }
 
     /// How many latencies were recorded.
@@ -121,7 +132,11 @@ impl Histogram {
 
     /// How many latencies lie in this bucket or above.
     pub fn at_or_above(&self, bucket: usize) -> u64 {
-        self.counts.get(bucket..).map_or(0, |counts| counts.iter().sum())
+        let (from, to) = self.used;
+        if bucket <= from {
+            return self.total;
+        }
+        self.counts.get(bucket..to).map_or(0, |counts| counts.iter().fold(0, |sum, count| sum.saturating_add(*count)))
     }
 }
 
@@ -143,13 +158,15 @@ impl Serialize for Histogram {
 impl<'de> Deserialize<'de> for Histogram {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         let sparse = Sparse::deserialize(input)?;
-        let mut histogram = Self { sum_us: sparse.sum_us, ..Self::default() };
+        let mut histogram = Self::default();
         for (bucket, count) in sparse.counts {
             let wrong = || serde::de::Error::custom(format!("there is no latency bucket {bucket}"));
-            let slot = histogram.counts.get_mut(bucket).ok_or_else(wrong)?;
-            *slot = slot.saturating_add(count);
-            histogram.total = histogram.total.saturating_add(count);
+            if bucket >= BUCKETS {
+                return Err(wrong());
+            }
+            histogram.record_many(lower_bound_us(bucket), count);
         }
+        histogram.sum_us = sparse.sum_us;
         Ok(histogram)
     }
 }

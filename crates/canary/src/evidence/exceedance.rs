@@ -8,8 +8,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::bet::Line;
-use super::share::{Bad, ShareTest};
-use crate::histogram::{Histogram, bucket, lower_bound_us};
+use super::share::{Bad, ShareTest, Show};
+use crate::histogram::{BUCKETS, Histogram, bucket, lower_bound_us};
 use crate::window::{Tallies, Tally};
 
 /// How often the baseline exceeds the bounds.
@@ -18,22 +18,25 @@ const SHARES: [f64; 4] = [0.5, 0.25, 0.1, 0.01];
 const ENOUGH: u64 = 200;
 /// … and taken again after so many ticks.
 const FRESH_TICKS: u32 = 30;
+/// How many buckets a bound may lie below its quantile, so that both arms' bounds are bounds of buckets. Not above: a
+/// distribution may end there.
+const NEAR: usize = 5;
 const DIAGONAL: Line = Line { factor: 1.0, offset: 0.0 };
 
 /// First buckets that count as exceeding.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Bounds {
     baseline: usize,
-    /// At `factor` times the baseline's bound or just above.
-    canary_above: usize,
-    /// At `factor` times the baseline's bound or just below.
-    canary_below: usize,
+    canary: usize,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Level {
-    bounds: Bounds,
+    /// The canary's bound is at `factor` times the baseline's or just above.
+    above: Bounds,
     slower: ShareTest,
+    /// The canary's bound is at `factor` times the baseline's or just below.
+    below: Bounds,
     within: ShareTest,
 }
 
@@ -52,10 +55,18 @@ impl Exceedance {
         Self { factor, alpha, recent: Histogram::default(), ticks: 0, levels: Vec::new() }
     }
 
+    /// The canary has another share of the traffic from now on.
+    pub fn begin_step(&mut self) {
+        for level in &mut self.levels {
+            level.slower.begin_step();
+            level.within.begin_step();
+        }
+    }
+
     pub fn settle(&mut self, canary: &Histogram, baseline: &Histogram) {
         for level in &mut self.levels {
-            level.slower.settle(&tallies(level.bounds.canary_above, level.bounds.baseline, canary, baseline));
-            level.within.settle(&tallies(level.bounds.canary_below, level.bounds.baseline, canary, baseline));
+            level.slower.settle(&tallies(level.above, canary, baseline));
+            level.within.settle(&tallies(level.below, canary, baseline));
         }
         self.recent.merge(baseline);
         self.ticks += 1;
@@ -70,13 +81,14 @@ impl Exceedance {
     fn take_bounds(&mut self) {
         for (index, share) in SHARES.iter().enumerate() {
             let Some(quantile) = self.recent.quantile_us(1.0 - share) else { return };
-            let bounds = Bounds::new(bucket(quantile), self.factor);
+            let (above, below) = Bounds::near(bucket(quantile), self.factor);
             match self.levels.get_mut(index) {
-                Some(level) => level.bounds = bounds,
+                Some(level) => (level.above, level.below) = (above, below),
                 None => self.levels.push(Level {
-                    bounds,
-                    slower: ShareTest::new(DIAGONAL, Bad::Above, self.alpha),
-                    within: ShareTest::new(DIAGONAL, Bad::Above, self.alpha),
+                    above,
+                    below,
+                    slower: ShareTest::new(DIAGONAL, Bad::Above, self.alpha, Show::Beyond),
+                    within: ShareTest::new(DIAGONAL, Bad::Above, self.alpha, Show::Within),
                 }),
             }
         }
@@ -88,7 +100,7 @@ impl Exceedance {
             return 1.0;
         }
         let each = self.levels.iter().map(|level| {
-            level.slower.beyond(&tallies(level.bounds.canary_above, level.bounds.baseline, canary, baseline))
+            level.slower.beyond(&tallies(level.above, canary, baseline))
         });
         each.sum::<f64>() / self.levels.len() as f64
     }
@@ -96,7 +108,7 @@ impl Exceedance {
     /// Evidence that it is not, at every bound: the least.
     pub fn within(&self, canary: &Histogram, baseline: &Histogram) -> f64 {
         let each = self.levels.iter().map(|level| {
-            level.within.within(&tallies(level.bounds.canary_below, level.bounds.baseline, canary, baseline))
+            level.within.within(&tallies(level.below, canary, baseline))
         });
         each.fold(f64::INFINITY, f64::min).min(if self.levels.is_empty() { 1.0 } else { f64::INFINITY })
     }
@@ -111,17 +123,35 @@ impl Exceedance {
 }
 
 impl Bounds {
-    fn new(baseline: usize, factor: f64) -> Self {
-        let limit_us = lower_bound_us(baseline) as f64 * factor;
-        let below = bucket(limit_us as u64);
-        let exact = lower_bound_us(below) as f64 >= limit_us;
-        Self { baseline, canary_above: if exact { below } else { below + 1 }, canary_below: below }
+    /// At a bucket or a little below, such that rounding costs least: for evidence of a slower canary, and of one that is not.
+    fn near(quantile: usize, factor: f64) -> (Self, Self) {
+        let candidates = || quantile.saturating_sub(NEAR)..=quantile;
+        let limit_us = |baseline: usize| lower_bound_us(baseline) as f64 * factor;
+        let below = |baseline: usize| bucket(limit_us(baseline) as u64);
+        let above = |baseline: usize| {
+            let below = below(baseline);
+            if lower_bound_us(below) as f64 >= limit_us(baseline) { below } else { (below + 1).min(BUCKETS - 1) }
+        };
+        let best = |canary: &dyn Fn(usize) -> usize| {
+            let loss = |baseline: usize| {
+                let off = (lower_bound_us(canary(baseline)) as f64 / limit_us(baseline).max(1.0) - 1.0).abs();
+                // Of two that are as good the one nearer to the quantile.
+                (off, baseline.abs_diff(quantile))
+            };
+            let order = |left: &usize, right: &usize| {
+                let (left, right) = (loss(*left), loss(*right));
+                left.0.total_cmp(&right.0).then(left.1.cmp(&right.1))
+            };
+            let baseline = candidates().min_by(order).unwrap_or(quantile);
+            Self { baseline, canary: canary(baseline) }
+        };
+        (best(&above), best(&below))
     }
 }
 
-fn tallies(canary_bound: usize, baseline_bound: usize, canary: &Histogram, baseline: &Histogram) -> Tallies {
+fn tallies(bounds: Bounds, canary: &Histogram, baseline: &Histogram) -> Tallies {
     let tally = |histogram: &Histogram, bound| Tally::new(histogram.at_or_above(bound), histogram.total());
-    Tallies { canary: tally(canary, canary_bound), baseline: tally(baseline, baseline_bound) }
+    Tallies { canary: tally(canary, bounds.canary), baseline: tally(baseline, bounds.baseline) }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::bet::{Against, Line};
 use crate::window::Tallies;
 
 /// Invested in the first tick, of the whole.
-const AT_START: f64 = 0.5;
+const AT_START: f64 = 0.65;
 /// Invested when the share of the canary changes, of what is left.
 const AT_STEP: f64 = 0.25;
 /// Invested in tick t, of what is left: `PACE / (t + DELAY)`.
@@ -52,7 +52,7 @@ impl Portfolio {
         self.reserve + self.bets.iter().sum::<f64>()
     }
 
-    /// The evidence if this tick were over.
+    /// The evidence if this tick, in which both arms had requests, were over.
     pub fn evidence_with(&self, tallies: &Tallies, terms: &Terms) -> f64 {
         let invested = self.invested(terms);
         self.reserve - invested + self.bets_after(tallies, terms, invested).sum::<f64>()
@@ -63,8 +63,7 @@ impl Portfolio {
             return;
         }
         let invested = self.invested(terms);
-        let bets = self.bets_after(tallies, terms, invested).map(|bet| bet.min(ENOUGH)).collect();
-        self.bets = bets;
+        self.bets = self.bets_after(tallies, terms, invested).map(|bet| bet.min(ENOUGH)).collect();
         self.reserve -= invested;
         self.ticks += 1.0;
     }
@@ -81,14 +80,10 @@ impl Portfolio {
     }
 
     fn bets_after(&self, tallies: &Tallies, terms: &Terms, invested: f64) -> impl Iterator<Item = f64> {
-        let each = invested / self.bets.len() as f64;
-        let idle = tallies.canary.trials == 0 || tallies.baseline.trials == 0;
-        self.bets.iter().zip(self.against.odds()).map(move |(bet, odds)| {
-            if idle {
-                return bet + each;
-            }
+        let bets = self.bets.iter().zip(self.against.odds()).zip(self.against.weights());
+        bets.map(move |((bet, odds), weight)| {
             let gain = self.line.log_payoff(*odds, terms.guess, tallies) / terms.dispersion;
-            (bet + each) * gain.min(self.cap).exp()
+            (bet + invested * weight) * gain.min(self.cap).exp()
         })
     }
 }

@@ -6,14 +6,12 @@ use super::bet::{Against, Line};
 use super::dispersion::Dispersion;
 use super::estimate::Estimate;
 use super::portfolio::{Portfolio, Terms};
-use crate::window::{Tallies, Tally};
+use crate::window::Tallies;
 
 /// How much of what is known about the baseline a tick leaves.
 const REMEMBERED: f64 = 0.98;
 /// The first guess of the baseline's probability. A wrong one costs a little power in the first tick.
 const FIRST_GUESS: f64 = 0.01;
-/// The ratio between the arms has changed, rather than wavered.
-const STEP: f64 = 1.5;
 /// A single tick multiplies the evidence at most by the threshold to the power of this.
 const TICK_SHARE: f64 = 1.0 / 3.0;
 
@@ -24,23 +22,35 @@ pub enum Bad {
     Below,
 }
 
+/// What is to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Show {
+    Beyond,
+    Within,
+    Both,
+}
+
 /// Evidence of a canary that is beyond the line, and of one that is not.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ShareTest {
     line: Line,
     bad: Bad,
-    beyond: Portfolio,
-    within: Portfolio,
+    beyond: Option<Portfolio>,
+    within: Option<Portfolio>,
     dispersion: Dispersion,
     estimate: Estimate,
     seen: Tallies,
+    /// Events and trials of the baseline, lately.
     guess: (f64, f64),
-    ratio: f64,
+    /// Trials of canary and baseline while both had some, lately.
+    trials: (f64, f64),
+    /// The share of the canary changes with the next tick.
+    step: bool,
 }
 
 impl ShareTest {
     /// `alpha` bounds the false alarms. It decides nothing here but how much one tick may prove.
-    pub fn new(line: Line, bad: Bad, alpha: f64) -> Self {
+    pub fn new(line: Line, bad: Bad, alpha: f64, show: Show) -> Self {
         let cap = (1.0 / alpha).ln() * TICK_SHARE;
         let (beyond, within) = match bad {
             Bad::Above => (Against::AtMost, Against::AtLeast),
@@ -49,56 +59,72 @@ impl ShareTest {
         Self {
             line,
             bad,
-            beyond: Portfolio::new(beyond, line, cap),
-            within: Portfolio::new(within, line, cap),
+            beyond: (show != Show::Within).then(|| Portfolio::new(beyond, line, cap)),
+            within: (show != Show::Beyond).then(|| Portfolio::new(within, line, cap)),
             dispersion: Dispersion::default(),
             estimate: Estimate::default(),
             seen: Tallies::default(),
             guess: (0.0, 0.0),
-            ratio: 0.0,
+            trials: (0.0, 0.0),
+            step: false,
         }
+    }
+
+    /// The canary has another share of the traffic from now on: a time at which faults set in.
+    pub fn begin_step(&mut self) {
+        self.step = true;
+        self.trials = (0.0, 0.0);
+        self.dispersion.step();
     }
 
     /// Takes in a tick. Ticks without a canary teach how the baseline behaves.
     pub fn settle(&mut self, tallies: &Tallies) {
-        let terms = self.terms(tallies);
-        self.beyond.settle(tallies, &terms);
-        self.within.settle(tallies, &terms);
-        if terms.step {
-            self.dispersion.step();
-        }
-        if terms.step || self.ratio == 0.0 {
-            self.ratio = ratio(tallies).unwrap_or(self.ratio);
+        let terms = self.terms();
+        for portfolio in self.beyond.iter_mut().chain(&mut self.within) {
+            portfolio.settle(tallies, &terms);
         }
         self.dispersion.add(tallies);
         self.estimate.add(tallies);
         self.seen.add(tallies);
-        let Tally { events, trials } = tallies.baseline;
-        if trials > 0 {
-            self.guess.0 = self.guess.0 * REMEMBERED + events as f64;
-            self.guess.1 = self.guess.1 * REMEMBERED + trials as f64;
+        let (canary, baseline) = (tallies.canary, tallies.baseline);
+        if baseline.trials > 0 {
+            self.guess.0 = self.guess.0 * REMEMBERED + baseline.events as f64;
+            self.guess.1 = self.guess.1 * REMEMBERED + baseline.trials as f64;
+            if canary.trials > 0 {
+                self.trials.0 = self.trials.0 * REMEMBERED + canary.trials as f64;
+                self.trials.1 = self.trials.1 * REMEMBERED + baseline.trials as f64;
+                self.step = false;
+            }
         }
     }
 
-    fn terms(&self, tallies: &Tallies) -> Terms {
+    fn terms(&self) -> Terms {
         let guess = match self.guess {
             (_, 0.0) => FIRST_GUESS,
             (events, trials) => (events + 0.5) / (trials + 1.0),
         };
-        let step = self.ratio > 0.0
-            && ratio(tallies).is_some_and(|now| now > self.ratio * STEP || now < self.ratio / STEP)
-            && tallies.canary.trials + tallies.baseline.trials >= 50;
-        Terms { guess, dispersion: self.dispersion.factor(), step }
+        Terms { guess, dispersion: self.dispersion.factor(), step: self.step }
     }
 
     /// How many times the stake has been won against "the canary is within the line", with a tick that is not over.
     pub fn beyond(&self, tick: &Tallies) -> f64 {
-        self.beyond.evidence_with(tick, &self.terms(tick))
+        self.evidence(self.beyond.as_ref(), tick)
     }
 
     /// The same against "the canary is on the line or beyond".
     pub fn within(&self, tick: &Tallies) -> f64 {
-        self.within.evidence_with(tick, &self.terms(tick))
+        self.evidence(self.within.as_ref(), tick)
+    }
+
+    fn evidence(&self, portfolio: Option<&Portfolio>, tick: &Tallies) -> f64 {
+        let of = |portfolio: &Portfolio| {
+            if tick.canary.trials == 0 || tick.baseline.trials == 0 {
+                portfolio.evidence()
+            } else {
+                portfolio.evidence_with(tick, &self.terms())
+            }
+        };
+        portfolio.map_or(1.0, of)
     }
 
     pub fn estimate(&self) -> &Estimate {
@@ -115,8 +141,8 @@ impl ShareTest {
     }
 
     /// Requests of the canary per request of the baseline, lately.
-    pub fn ratio(&self) -> f64 {
-        self.ratio
+    pub fn ratio(&self) -> Option<f64> {
+        (self.trials.1 > 0.0).then(|| self.trials.0 / self.trials.1)
     }
 
     pub fn line(&self) -> &Line {
@@ -125,19 +151,15 @@ impl ShareTest {
 
     /// What a request of the canary adds to the logarithm of the evidence if nothing changes: beyond, within.
     pub fn growth(&self) -> Option<(f64, f64)> {
-        let (canary, baseline) = self.estimate.rates().filter(|_| self.ratio > 0.0)?;
+        let (canary, baseline) = self.estimate.rates()?;
+        let ratio = self.ratio()?;
         let (beyond, within) = match self.bad {
             Bad::Above => (Against::AtMost, Against::AtLeast),
             Bad::Below => (Against::AtLeast, Against::AtMost),
         };
-        let growth = |against| self.line.growth(against, canary, baseline, self.ratio) / self.dispersion();
+        let growth = |against| self.line.growth(against, canary, baseline, ratio) / self.dispersion();
         Some((growth(beyond), growth(within)))
     }
-}
-
-fn ratio(tallies: &Tallies) -> Option<f64> {
-    let (n, m) = (tallies.canary.trials, tallies.baseline.trials);
-    (n > 0 && m > 0).then(|| n as f64 / m as f64)
 }
 
 #[cfg(test)]
@@ -145,11 +167,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::window::Tally;
 
     const SAME: Line = Line { factor: 1.0, offset: 0.0 };
 
     fn after(ticks: &[Tallies]) -> ShareTest {
-        let mut test = ShareTest::new(SAME, Bad::Above, 0.01);
+        let mut test = ShareTest::new(SAME, Bad::Above, 0.01, Show::Both);
         ticks.iter().for_each(|tick| test.settle(tick));
         test
     }
@@ -185,7 +208,7 @@ mod tests {
 
     #[test]
     fn an_outage_of_both_arms_is_no_evidence() {
-        let mut test = ShareTest::new(SAME, Bad::Above, 0.01);
+        let mut test = ShareTest::new(SAME, Bad::Above, 0.01, Show::Both);
         let mut highest = 0.0f64;
         for second in 0..600u64 {
             let down = (200..230).contains(&second);
@@ -198,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_fault_that_comes_late_is_found_as_well() {
-        let mut test = ShareTest::new(SAME, Bad::Above, 0.01);
+        let mut test = ShareTest::new(SAME, Bad::Above, 0.01, Show::Both);
         (0..3_000).for_each(|second| test.settle(&Tallies::new((u64::from(second % 10 == 0), 25), (4, 975))));
         assert!(test.beyond(&Tallies::default()) < 1.0);
         let mut seconds = 0;

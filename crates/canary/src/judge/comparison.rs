@@ -7,7 +7,7 @@ use crate::evidence::bet::Line;
 use crate::evidence::estimate::Estimate;
 use crate::evidence::exceedance::Exceedance;
 use crate::evidence::paired::Paired;
-use crate::evidence::share::{Bad, ShareTest};
+use crate::evidence::share::{Bad, ShareTest, Show};
 use crate::histogram::Histogram;
 use crate::window::{Arm, Measured, Tallies, Tally, Window};
 
@@ -25,9 +25,8 @@ pub(super) struct Tick {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Comparison {
     pub(super) test: Test,
-    /// The end of the last window in which the canary had something to show, and the baseline.
+    /// The end of the last window of this step in which the canary had something to show.
     pub(super) canary_seen: Option<i64>,
-    pub(super) baseline_seen: Option<i64>,
     /// Trials of the canary since the step began.
     pub(super) in_step: u64,
     /// The strongest evidence against it so far: what was proven once stays proven.
@@ -54,7 +53,9 @@ impl Comparison {
     pub(super) fn new(metric: &Metric, alpha: f64) -> Self {
         let line = metric.worse.line();
         let test = match metric.source {
-            Source::Errors { .. } | Source::Share { .. } => Test::Share(ShareTest::new(line, metric.worse.bad, alpha)),
+            Source::Errors { .. } | Source::Share { .. } => {
+                Test::Share(ShareTest::new(line, metric.worse.bad, alpha, Show::Both))
+            },
             Source::Latency => Test::Latency(LatencyTest {
                 exceedance: Exceedance::new(line.factor, alpha),
                 canary: Histogram::default(),
@@ -62,16 +63,25 @@ impl Comparison {
             }),
             Source::Sample => Test::Sample { bad: metric.worse.bad, line, paired: Paired::default() },
         };
-        Self { test, canary_seen: None, baseline_seen: None, in_step: 0, strongest: 1.0 }
+        Self { test, canary_seen: None, in_step: 0, strongest: 1.0 }
+    }
+
+    /// The canary has another share of the traffic from now on.
+    pub(super) fn begin_step(&mut self) {
+        self.in_step = 0;
+        self.canary_seen = None;
+        match &mut self.test {
+            Test::Share(test) => test.begin_step(),
+            Test::Latency(test) => test.exceedance.begin_step(),
+            Test::Sample { .. } => {}
+        }
     }
 
     /// Notes what a window brings, before the tick that it belongs to is over.
     pub(super) fn note(&mut self, metric: &Metric, place: usize, window: &Window, tick: &mut Tick) {
         let trials = match &mut self.test {
-            Test::Share(_) if matches!(metric.source, Source::Errors { .. }) => {
-                (window.canary.requests, window.baseline.requests)
-            }
-            Test::Latency(_) => (window.canary.latency.total(), window.baseline.latency.total()),
+            Test::Share(_) if matches!(metric.source, Source::Errors { .. }) => window.canary.requests,
+            Test::Latency(_) => window.canary.latency.total(),
             Test::Share(_) => {
                 let mut sum = Tallies::default();
                 for reading in window.readings.iter().filter(|reading| reading.metric == metric.name) {
@@ -80,7 +90,7 @@ impl Comparison {
                     }
                 }
                 tick.shares[place].add(&sum);
-                (sum.canary.trials, sum.baseline.trials)
+                sum.canary.trials
             }
             Test::Sample { line, paired, .. } => {
                 let before = paired.pairs();
@@ -90,17 +100,13 @@ impl Comparison {
                         Measured::Share { .. } => paired.add(line, None, None),
                     }
                 }
-                (paired.pairs() - before, paired.pairs() - before)
+                paired.pairs() - before
             }
         };
-        let seen = |trials: u64, last: &mut Option<i64>| {
-            if trials > 0 {
-                *last = Some(last.map_or(window.to, |last| last.max(window.to)));
-            }
-        };
-        seen(trials.0, &mut self.canary_seen);
-        seen(trials.1, &mut self.baseline_seen);
-        self.in_step = self.in_step.saturating_add(trials.0);
+        if trials > 0 {
+            self.canary_seen = Some(self.canary_seen.map_or(window.to, |last| last.max(window.to)));
+        }
+        self.in_step = self.in_step.saturating_add(trials);
     }
 
     pub(super) fn settle(&mut self, metric: &Metric, place: usize, tick: &Tick) {

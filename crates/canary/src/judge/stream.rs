@@ -55,12 +55,10 @@ impl Judge {
 
     /// The canary has another share of the traffic from now on: minimum numbers count from here. The evidence stays.
     pub fn begin_step(&mut self) {
+        self.settle();
         self.requests_in_step = 0;
         self.step_began = None;
-        for comparison in &mut self.comparisons {
-            comparison.in_step = 0;
-            (comparison.canary_seen, comparison.baseline_seen) = (None, None);
-        }
+        self.comparisons.iter_mut().for_each(Comparison::begin_step);
     }
 
     /// Takes in a window. Windows come in order of time; one that is late is counted where the stream has got to.
@@ -88,6 +86,9 @@ impl Judge {
     }
 
     fn settle(&mut self) {
+        if self.tick.index.is_none() {
+            return;
+        }
         for (place, (metric, comparison)) in self.criteria.metrics.iter().zip(&mut self.comparisons).enumerate() {
             comparison.settle(metric, place, &self.tick);
         }

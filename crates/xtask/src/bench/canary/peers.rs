@@ -54,21 +54,26 @@ impl Peer {
     /// Bounds that a share of `false_alarms` of these roll-outs exceeds: split evenly among the metrics for the peers
     /// that have a bound for each, and taken together for Kayenta, which has one confidence level for all.
     pub(super) fn calibrated(self, roll_outs: &[RollOut], false_alarms: f64) -> Rule {
-        let extreme = |roll_out: &RollOut, metric: usize| {
-            let mut values: Vec<f32> = roll_out.checks.iter().map(|check| self.measures(check)[metric]).collect();
-            values.retain(|value| value.is_finite());
-            values.sort_unstable_by(|left, right| right.total_cmp(left));
-            values.get(self.failed_checks() - 1).copied().unwrap_or(f32::NEG_INFINITY)
-        };
         if self == Self::Kayenta {
-            let most = |roll_out: &RollOut| (0..3).map(|metric| extreme(roll_out, metric)).fold(0.0, f32::max);
+            let most = |roll_out: &RollOut| (0..3).map(|metric| self.extreme(roll_out, metric)).fold(0.0, f32::max);
             let bound = exceeded_by(roll_outs.iter().map(most).collect(), false_alarms);
             return Rule { peer: self, bounds: [bound; 3] };
         }
-        let bound = |metric| {
-            exceeded_by(roll_outs.iter().map(|roll_out| extreme(roll_out, metric)).collect(), false_alarms / 3.0)
-        };
-        Rule { peer: self, bounds: [bound(0), bound(1), bound(2)] }
+        let bounds = [0, 1, 2].map(|metric| self.bound(roll_outs, metric, false_alarms / 3.0));
+        Rule { peer: self, bounds }
+    }
+
+    /// The bound of one metric, which a share of `false_alarms` of these roll-outs exceeds.
+    pub(super) fn bound(self, roll_outs: &[RollOut], metric: usize, false_alarms: f64) -> f32 {
+        exceeded_by(roll_outs.iter().map(|roll_out| self.extreme(roll_out, metric)).collect(), false_alarms)
+    }
+
+    /// What a bound must not be below for a roll-out to live.
+    fn extreme(self, roll_out: &RollOut, metric: usize) -> f32 {
+        let mut values: Vec<f32> = roll_out.checks.iter().map(|check| self.measures(check)[metric]).collect();
+        values.retain(|value| value.is_finite());
+        values.sort_unstable_by(|left, right| right.total_cmp(left));
+        values.get(self.failed_checks() - 1).copied().unwrap_or(f32::NEG_INFINITY)
     }
 }
 

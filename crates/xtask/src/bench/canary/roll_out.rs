@@ -6,8 +6,8 @@ use signalbox_canary::verdict::Outcome;
 use signalbox_canary::window::{Arm, Measured, Tally, Window};
 
 use super::kayenta;
-use super::scenario::{SECONDS, STEP_SECONDS};
-use super::stream::Stream;
+use super::scenario::{BEFORE_SECONDS, SECONDS, STEP_SECONDS};
+use super::stream::{Control, Stream};
 
 /// Argo Rollouts and Flagger look once a minute, and Kayenta is let look as often.
 pub(super) const CHECK_SECONDS: u64 = 60;
@@ -36,10 +36,20 @@ pub(super) struct Decided {
     pub(super) requests: u32,
 }
 
+/// Signalbox's, before they have seen anything.
+#[derive(Clone)]
+pub(super) struct Judges {
+    pub(super) strict: Judge,
+    pub(super) limits: Judge,
+    pub(super) breaker: Judge,
+}
+
 pub(super) struct RollOut {
     pub(super) checks: [Check; CHECKS],
     pub(super) strict: Option<Decided>,
     pub(super) limits: Option<Decided>,
+    /// When the breaker alone would have opened.
+    pub(super) breaker: Option<Decided>,
     /// The first time that it passes within its limits.
     pub(super) passed: Option<Decided>,
 }
@@ -61,6 +71,14 @@ impl Sums {
         self.orders = Tally::new(self.orders.events + orders.events, self.orders.trials + orders.trials);
     }
 
+    fn add_control(&mut self, control: &Control) {
+        self.requests += control.requests;
+        self.errors += control.errors;
+        self.latency_us += control.latency_us;
+        let Tally { events, trials } = control.orders;
+        self.orders = Tally::new(self.orders.events + events, self.orders.trials + trials);
+    }
+
     fn measures(&self) -> [f64; 3] {
         let share = |events: u64, trials: u64| if trials == 0 { f64::NAN } else { events as f64 / trials as f64 };
         [
@@ -71,7 +89,7 @@ impl Sums {
     }
 }
 
-/// Kayenta's points: for each metric the last ones of canary and baseline.
+/// Kayenta's points: for each metric the last ones of canary and control.
 #[derive(Default)]
 struct Points {
     values: [[Vec<f64>; 2]; 3],
@@ -90,27 +108,37 @@ impl Points {
     /// Points without a number are left out, as Kayenta does.
     fn statistics(&mut self) -> [f32; 3] {
         let mut found = [0.0; 3];
-        for (metric, [canary, baseline]) in self.values.iter().enumerate() {
+        for (metric, [canary, control]) in self.values.iter().enumerate() {
             if canary.len() < POINTS {
                 continue;
             }
             let last = |values: &[f64]| -> Vec<f64> {
                 values[values.len() - POINTS..].iter().copied().filter(|value| value.is_finite()).collect()
             };
-            found[metric] = kayenta::statistic(&last(canary), &last(baseline), &mut self.scratch) as f32;
+            found[metric] = kayenta::statistic(&last(canary), &last(control), &mut self.scratch) as f32;
         }
         found
     }
 }
 
 /// Runs it to its end. `passes` also asks again and again whether it passes.
-pub(super) fn run(mut stream: Stream<'_>, mut strict: Judge, mut limits: Judge, passes: bool) -> RollOut {
-    let mut out = RollOut { checks: [Check::default(); CHECKS], strict: None, limits: None, passed: None };
+pub(super) fn run(mut stream: Stream<'_>, judges: Judges, passes: bool) -> RollOut {
+    let Judges { mut strict, mut limits, mut breaker } = judges;
+    let mut out =
+        RollOut { checks: [Check::default(); CHECKS], strict: None, limits: None, breaker: None, passed: None };
+    for second in 0..BEFORE_SECONDS {
+        let window = stream.before(second);
+        strict.observe(window);
+        limits.observe(window);
+    }
     let mut requests = 0;
     let (mut minute, mut latency) = (Sums::default(), Histogram::default());
-    let (mut canary, mut baseline) = (Sums::default(), Sums::default());
+    let (mut canary, mut control) = (Sums::default(), Sums::default());
     let mut points = Points::default();
     for second in 0..SECONDS {
+        if out.strict.is_some() && out.limits.is_some() {
+            stream.only_peers_watch();
+        }
         let window = stream.next();
         requests += window.canary.requests;
         let decided = Decided { second: second as u32 + 1, requests: requests as u32 };
@@ -120,16 +148,17 @@ pub(super) fn run(mut stream: Stream<'_>, mut strict: Judge, mut limits: Judge, 
         }
         watch(&mut strict, &mut out.strict, window, decided);
         watch(&mut limits, &mut out.limits, window, decided);
+        watch(&mut breaker, &mut out.breaker, window, decided);
         if passes && second % 10 == 9 && out.passed.is_none() && limits.verdict().outcome == Outcome::Pass {
             out.passed = Some(decided);
         }
-        let [canary_orders, baseline_orders] = orders(window);
+        let canary_orders = orders(window);
         minute.add(&window.canary, canary_orders);
         latency.merge(&window.canary.latency);
         canary.add(&window.canary, canary_orders);
-        baseline.add(&window.baseline, baseline_orders);
+        control.add_control(stream.control());
         if (second + 1) % POINT_SECONDS == 0 {
-            points.add([std::mem::take(&mut canary).measures(), std::mem::take(&mut baseline).measures()]);
+            points.add([std::mem::take(&mut canary).measures(), std::mem::take(&mut control).measures()]);
         }
         if (second + 1) % CHECK_SECONDS == 0 {
             let measures = std::mem::take(&mut minute).measures();
@@ -155,9 +184,9 @@ fn watch(judge: &mut Judge, failed: &mut Option<Decided>, window: &Window, decid
     }
 }
 
-fn orders(window: &Window) -> [Tally; 2] {
+fn orders(window: &Window) -> Tally {
     match window.readings.first().map(|reading| reading.value) {
-        Some(Measured::Share { canary, baseline }) => [canary, baseline],
-        _ => [Tally::default(); 2],
+        Some(Measured::Share { canary, .. }) => canary,
+        _ => Tally::default(),
     }
 }

@@ -2,14 +2,14 @@
 
 use anyhow::Result;
 
-use super::ours::{Setting, judge};
-use super::roll_out::{RollOut, run};
+use super::ours::{Setting, breaker, judge};
+use super::roll_out::{Judges, RollOut, run};
 use super::scenario::Scenario;
 use super::stream::{Latencies, Stream};
 
 /// The same seed gives the same roll-outs, however many cores there are.
 pub(super) fn simulate(scenario: &Scenario, latencies: &Latencies, roll_outs: usize, seed: u64) -> Result<Vec<RollOut>> {
-    let (strict, limits) = (judge(Setting::Strict)?, judge(Setting::Limits)?);
+    let judges = Judges { strict: judge(Setting::Strict)?, limits: judge(Setting::Limits)?, breaker: breaker()? };
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(roll_outs.max(1));
     let passes = scenario.is_healthy();
     let work = |thread: usize| -> Vec<(usize, RollOut)> {
@@ -17,7 +17,7 @@ pub(super) fn simulate(scenario: &Scenario, latencies: &Latencies, roll_outs: us
             .step_by(threads)
             .map(|index| {
                 let stream = Stream::new(scenario, latencies, seed ^ ((index as u64) << 20));
-                (index, run(stream, strict.clone(), limits.clone(), passes))
+                (index, run(stream, judges.clone(), passes))
             })
             .collect()
     };

@@ -4,7 +4,7 @@ use signalbox_canary::window::{Arm, Errors, Measured, Reading, Tally, Window};
 
 use super::random::Random;
 use super::scenario::{
-    ERRORS, Fault, MEDIAN_US, Noise, ORDERS, PER_SECOND, SHARES, SPREAD, STEP_SECONDS, Scenario, VISITS,
+    BEFORE_SECONDS, ERRORS, Fault, HEALTHY, MEDIAN_US, Noise, ORDERS, PER_SECOND, SHARES, SPREAD, STEP_SECONDS, Scenario, VISITS,
 };
 
 const TABLE: usize = 1 << 14;
@@ -51,8 +51,20 @@ pub(super) struct Stream<'s> {
     latencies: &'s Latencies,
     random: Random,
     second: u64,
-    outage_until: u64,
+    outage_until: i64,
     window: Window,
+    control: Control,
+    /// Nobody asks for the baseline's latencies any more.
+    lean: bool,
+}
+
+/// As many requests of the baseline as the canary has: Kayenta is meant to compare groups of the same size.
+#[derive(Default, Clone, Copy)]
+pub(super) struct Control {
+    pub(super) requests: u64,
+    pub(super) errors: u64,
+    pub(super) latency_us: u64,
+    pub(super) orders: Tally,
 }
 
 impl<'s> Stream<'s> {
@@ -60,29 +72,57 @@ impl<'s> Stream<'s> {
         let nothing = Measured::Share { canary: Tally::default(), baseline: Tally::default() };
         let readings = vec![Reading { metric: ORDERS_METRIC.to_owned(), value: nothing }];
         let window = Window { readings, ..Window::default() };
-        Self { scenario, latencies, random: Random::new(seed), second: 0, outage_until: 0, window }
+        Self { scenario, latencies, random: Random::new(seed), second: 0, outage_until: i64::MIN, window, control: Control::default(), lean: false }
+    }
+
+    /// A second before the canary begins.
+    pub(super) fn before(&mut self, second: u64) -> &Window {
+        self.fill(second as i64 - BEFORE_SECONDS as i64, 0.0, HEALTHY)
     }
 
     /// The next second.
     pub(super) fn next(&mut self) -> &Window {
         let second = self.second;
-        let share = SHARES[(second / STEP_SECONDS) as usize];
-        let outage = self.scenario.noise == Noise::Outages && self.outage(second);
-        let healthy = Fault { errors: 0.0, latency: 1.0, orders: 1.0, from: 0 };
-        let fault = if second >= self.scenario.fault.from { self.scenario.fault } else { healthy };
-        let canary = self.arm(share, fault, outage, true);
-        let baseline = self.arm(1.0 - share, healthy, outage, false);
-        self.window.readings[0].value = Measured::Share { canary, baseline };
-        self.window.from = second as i64 * 1_000_000;
-        self.window.to = self.window.from + 1_000_000;
         self.second += 1;
+        let fault = if second >= self.scenario.fault.from { self.scenario.fault } else { HEALTHY };
+        self.fill(second as i64, SHARES[(second / STEP_SECONDS) as usize], fault)
+    }
+
+    /// From now on latencies are drawn for the canary and its control group only.
+    pub(super) fn only_peers_watch(&mut self) {
+        self.lean = true;
+    }
+
+    pub(super) fn control(&self) -> &Control {
+        &self.control
+    }
+
+    fn fill(&mut self, second: i64, share: f64, fault: Fault) -> &Window {
+        let outage = self.scenario.noise == Noise::Outages && self.outage(second);
+        let canary = self.arm(share, fault, outage, true);
+        let baseline = self.arm(1.0 - share, HEALTHY, outage, false);
+        self.take_control(baseline);
+        self.window.readings[0].value = Measured::Share { canary, baseline };
+        self.window.from = second * 1_000_000;
+        self.window.to = self.window.from + 1_000_000;
         &self.window
     }
 
+    fn take_control(&mut self, orders: Tally) {
+        let (random, arm) = (&mut self.random, &self.window.baseline);
+        let requests = self.window.canary.requests.min(arm.requests);
+        let part = requests as f64 / arm.requests.max(1) as f64;
+        let mut thin = |count: u64| if part >= 1.0 { count } else { random.binomial(count, part) };
+        self.control.requests = requests;
+        self.control.errors = thin(arm.errors.failures());
+        let visits = thin(orders.trials);
+        self.control.orders = Tally::new(thin(orders.events), visits);
+    }
+
     /// One begins every two minutes or so.
-    fn outage(&mut self, second: u64) -> bool {
+    fn outage(&mut self, second: i64) -> bool {
         if second >= self.outage_until && self.random.chance(1.0 / 120.0) {
-            self.outage_until = second + 5 + self.random.bits() % 11;
+            self.outage_until = second + 5 + (self.random.bits() % 11) as i64;
         }
         second < self.outage_until
     }
@@ -108,13 +148,18 @@ impl<'s> Stream<'s> {
         };
         let visits = random.binomial(requests, VISITS);
         let orders = random.binomial(visits, ORDERS * fault.orders);
+        let control = self.window.canary.requests;
         let arm: &mut Arm = if canary { &mut self.window.canary } else { &mut self.window.baseline };
         arm.requests = requests;
         arm.errors = Errors { server: errors, ..Errors::default() };
         arm.latency.clear();
-        for _ in 0..requests {
-            arm.latency.record((self.latencies.draw(random) * slowness) as u64);
+        let mut sum = 0;
+        for index in 0..if self.lean && !canary { control.min(requests) } else { requests } {
+            let latency_us = (self.latencies.draw(random) * slowness) as u64;
+            arm.latency.record(latency_us);
+            sum += if index < control { latency_us } else { 0 };
         }
+        self.control.latency_us = sum;
         Tally::new(orders, visits)
     }
 }
