@@ -1,6 +1,7 @@
 //! Measuring against a peer in the same run.
 
 pub(crate) mod audit;
+pub(crate) mod canary;
 pub(crate) mod catch_up;
 pub(crate) mod figures;
 pub(crate) mod history;

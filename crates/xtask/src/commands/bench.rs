@@ -7,7 +7,7 @@ use crate::bench::audit::Audit;
 use crate::bench::figures::Engine;
 use crate::bench::history::History;
 use crate::bench::versions::Versions;
-use crate::bench::{pages, print, tracking, verdict};
+use crate::bench::{canary, pages, print, tracking, verdict};
 use crate::guard::Guard;
 use crate::setup::tools;
 use crate::workspace::Workspace;
@@ -26,6 +26,40 @@ enum What {
     Audit(AuditArgs),
     Pages(Pages),
     Versions(VersionsArgs),
+    Canary(CanaryArgs),
+}
+
+/// Simulated roll-outs, judged by signalbox, Kayenta, Argo Rollouts and Flagger on the same streams
+#[derive(Args)]
+struct CanaryArgs {
+    /// Roll-outs of each scenario
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    roll_outs: u64,
+    /// 200 roll-outs of each scenario: shows that the bench works
+    #[arg(long, conflicts_with = "roll_outs")]
+    quick: bool,
+    /// Begin another sequence of random numbers
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Also write the figures to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+impl CanaryArgs {
+    fn run(self) -> Result<()> {
+        let roll_outs = if self.quick { 200 } else { self.roll_outs };
+        let figures = canary::run(usize::try_from(roll_outs)?, self.seed)?;
+        canary::print(&figures);
+        if let Some(file) = &self.json {
+            let json = serde_json::to_string_pretty(&figures)?;
+            std::fs::write(file, json + "\n").with_context(|| format!("cannot write {}", file.display()))?;
+        }
+        if !figures.broken().is_empty() {
+            bail!("more than 5 % false alarms: {}", figures.broken().join(", "));
+        }
+        Ok(())
+    }
 }
 
 /// The pixel against nginx's `empty_gif` with an access log
@@ -219,6 +253,7 @@ impl Bench {
             What::Audit(audit) => audit.run(),
             What::Pages(pages) => pages.run(),
             What::Versions(versions) => versions.run(),
+            What::Canary(canary) => canary.run(),
         }
     }
 }
