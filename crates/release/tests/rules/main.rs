@@ -1,0 +1,12 @@
+//! The rules of releases, from outside of the crate: manifests, plans, readiness, documents, and what becomes of a release
+//! whose controller dies at any record.
+
+mod crashes;
+mod documents;
+mod given;
+mod manifests;
+mod migrations;
+mod planning;
+mod readiness;
+mod releases;
+mod world;
