@@ -25,10 +25,11 @@ fn ran(set: &Set, numbers: &[u32], at: i64) -> Vec<Applied> {
 /// Files (name, content), the order, and what is said.
 #[test]
 fn every_kind_of_bad_file_is_told() {
-    let two_words: &[u8] = b"-- depends-on: 0001, first\nSELECT 1;";
-    let later: &[u8] = b"-- a note\n--depends-on: 0002\n\nSELECT 1;";
-    let earlier: &[u8] = b"-- depends-on: 0001\nSELECT 1;";
-    let cases: &[(&[(&str, &[u8])], Order, &[&str])] = &[
+    let two_words: &'static [u8] = b"-- depends-on: 0001, first\nSELECT 1;";
+    let later: &'static [u8] = b"-- a note\n--depends-on: 0002\n\nSELECT 1;";
+    let earlier: &'static [u8] = b"-- depends-on: 0001\nSELECT 1;";
+    type File = (&'static str, &'static [u8]);
+    let cases: &[(&[File], Order, &[&str])] = &[
         (&[("1.expand.sql", SQL)], Order::Number, &["\"1.expand.sql\" is not the name of a migration"]),
         (&[("0001.sql", SQL)], Order::Number, &["\"0001.sql\" is not the name"]),
         (&[("0001.drop.sql", SQL)], Order::Number, &["\"0001.drop.sql\" is not the name"]),
