@@ -7,4 +7,5 @@ pub mod id;
 pub mod page;
 pub mod problem;
 pub mod setting;
+pub mod setting_file;
 pub mod time;

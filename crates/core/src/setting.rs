@@ -5,15 +5,33 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A duration written as `500ms`, `30s`, `5m`, `2h` or `7d`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Period(pub Duration);
 
 /// A number of bytes written as `512`, `64 KiB`, `32 MiB` or `2 GiB`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Size(pub u64);
+
+impl Period {
+    /// That many milliseconds.
+    pub const fn from_millis(ms: u64) -> Self {
+        Self(Duration::from_millis(ms))
+    }
+
+    /// That many seconds.
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self(Duration::from_secs(seconds))
+    }
+
+    /// As instants count; the longest that there is where it does not fit.
+    pub fn micros(self) -> i64 {
+        i64::try_from(self.0.as_micros()).unwrap_or(i64::MAX)
+    }
+}
 
 fn split(text: &str) -> Option<(u64, &str)> {
     let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
@@ -68,6 +86,69 @@ pub fn listen<'de, D: Deserializer<'de>>(input: D) -> Result<SocketAddr, D::Erro
     listen_address(&text).map_err(serde::de::Error::custom)
 }
 
+/// In the largest unit that tells it exactly, as [`Period::from_str`] reads it.
+impl fmt::Display for Period {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = self.0.as_millis();
+        let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s")];
+        match units.into_iter().find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit)) {
+            Some((unit, name)) => write!(out, "{}{name}", ms / unit),
+            None => write!(out, "{ms}ms"),
+        }
+    }
+}
+
+/// In the largest unit that tells it exactly, as [`Size::from_str`] reads it.
+impl fmt::Display for Size {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(1_u64 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+        match units.into_iter().find(|(unit, _)| self.0 > 0 && self.0.is_multiple_of(*unit)) {
+            Some((unit, name)) => write!(out, "{} {name}", self.0 / unit),
+            None => write!(out, "{}", self.0),
+        }
+    }
+}
+
+impl Serialize for Period {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(self)
+    }
+}
+
+impl Serialize for Size {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(self)
+    }
+}
+
+impl JsonSchema for Period {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Period".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^\\s*[0-9]+\\s*(ms|s|m|h|d)\\s*$", "examples": ["30s", "5m"]})
+    }
+}
+
+impl JsonSchema for Size {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^\\s*[0-9]+\\s*(B|KiB|MiB|GiB)?\\s*$", "examples": ["512 MiB"]})
+    }
+}
+
 /// Reads a value that is text in the file.
 fn from_text<'de, T, D>(input: D) -> Result<T, D::Error>
 where
@@ -109,6 +190,11 @@ pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
         .map(|(_, candidate)| candidate)
 }
 
+/// What an error says behind a wrong word: `; did you mean "listen"?`, or nothing where no candidate is near.
+pub fn did_you_mean<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
+    nearest(word, candidates).map_or(String::new(), |near| format!("; did you mean {near:?}?"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +214,16 @@ mod tests {
         assert_eq!(listen_address(" [::1]:80 "), Ok("[::1]:80".parse().unwrap()));
         for wrong in ["", "8080", "localhost:8080", "127.0.0.1", "127.0.0.1:70000"] {
             assert!(listen_address(wrong).unwrap_err().contains("127.0.0.1:8080"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn durations_and_sizes_are_written_as_they_are_read() {
+        for text in ["0ms", "500ms", "30s", "90s", "5m", "2h", "7d"] {
+            assert_eq!(text.parse::<Period>().unwrap().to_string(), text);
+        }
+        for text in ["0", "512", "64 KiB", "32 MiB", "2 GiB", "1536 MiB"] {
+            assert_eq!(text.parse::<Size>().unwrap().to_string(), text);
         }
     }
 

@@ -411,6 +411,46 @@ fn lists_are_for_people_and_for_programs() -> Result<()> {
 }
 
 #[test]
+fn a_manifest_is_made_checked_and_planned() -> Result<()> {
+    let installation = Installation::sqlite()?;
+    let folder = installation.data.with_file_name("service");
+    std::fs::create_dir_all(folder.join("migrations"))?;
+    std::fs::write(folder.join("migrations/0001.contract.sql"), "DROP TABLE old;")?;
+    let file = folder.join("release.toml");
+    let manifest = ["--manifest", file.to_str().context("a path")?];
+    let release = |verb: &[&str]| signalbox(&[&["release"], verb, &manifest].concat());
+    ensure!(release(&["init"])?.code == Some(0));
+    refuses(&release(&["init"])?, 1, &["release.toml", "exists"])?;
+    let valid = release(&["validate"])?;
+    ensure!(valid.code == Some(0) && valid.out.contains("is right: shop, profile standard"), "{valid:?}");
+    // Whenever this runs: the windows of the example may be closed, and then no window is too short.
+    let text = std::fs::read_to_string(&file)?;
+    let (before, rest) = text.split_once("[windows]").context("windows")?;
+    let (_, after) = rest.split_once("[staging]").context("staging")?;
+    std::fs::write(&file, format!("{before}[staging]{after}"))?;
+    let planned = release(&["plan", "1.6.0", "--traffic", "500"])?;
+    ensure!(planned.code == Some(2), "{planned:?}");
+    for words in [
+        "first release of 1.6.0",
+        "have 2 healthy instances of 1.6.0",
+        "run migration 0001.contract",
+        "point of no return",
+    ] {
+        ensure!(planned.out.contains(words), "{words:?} is missing: {}", planned.out);
+    }
+    let json: Value = serde_json::from_str(&release(&["plan", "--output", "json"])?.out)?;
+    ensure!(json["exit"] == "changes" && json["plan"]["to"] == "1.5.0", "{json}");
+    let calendar = release(&["calendar"])?;
+    ensure!(calendar.code == Some(0) && calendar.out.starts_with("BEGIN:VCALENDAR"), "{calendar:?}");
+    std::fs::write(&file, text.replace("min_requests", "min_request"))?;
+    refuses(&release(&["validate"])?, 1, &["unknown key \"min_request\" in [canary]; did you mean \"min_requests\"?"])?;
+    refuses(&release(&["plan"])?, 1, &["min_request"])?;
+    let json: Value = serde_json::from_str(&release(&["validate", "--output", "json"])?.out)?;
+    ensure!(json["valid"] == false && json["faults"][0]["line"].is_number(), "{json}");
+    refuses(&signalbox(&["release", "plan", "--manifest", "absent.toml"])?, 1, &["absent.toml"])
+}
+
+#[test]
 fn the_demo_loses_nothing_and_leaves_nothing() -> Result<()> {
     let folder = environment::scratch("demo")?;
     let mut command = Command::new(environment::binary()?);

@@ -9,7 +9,8 @@ use signalbox_access::oidc::settings::{ProviderSettings, check as check_provider
 use signalbox_access::role::Role;
 use signalbox_access::settings::Rules;
 use signalbox_audit::checkpoint::Syslog;
-use signalbox_core::setting::{Period, Size, listen, nearest};
+use signalbox_core::setting::{Period, Size, did_you_mean, listen, nearest};
+use signalbox_core::setting_file::Document;
 use signalbox_telemetry::logs::Logs;
 
 use crate::shown::{self, Shown};
@@ -356,15 +357,16 @@ fn merge_file(
     path: &Path,
     text: &str,
 ) -> Result<toml::Table, BadSetting> {
-    let line_of = |offset: usize| text[..offset.min(text.len())].matches('\n').count() + 1;
-    let file: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        let line = error.span().map_or(1, |span| line_of(span.start));
-        BadSetting(format!("{}:{line}: {}", path.display(), error.message()))
-    })?;
+    let document =
+        Document::parse(&path.display().to_string(), text).map_err(|faults| BadSetting(faults.to_string()))?;
+    let file: toml::Table = document.read().map_err(|faults| BadSetting(faults.to_string()))?;
     for (section, values) in &file {
-        let place = |key: &str| format!("{}:{}", path.display(), find_line(text, section, key));
+        let place = |key: &str| {
+            let line = document.line_of(&[section, key]).or_else(|| document.line_of(&[section]));
+            format!("{}:{}", path.display(), line.unwrap_or(1))
+        };
         let Some(known) = default.get(section).and_then(toml::Value::as_table) else {
-            let hint = did_you_mean(section, default.keys());
+            let hint = did_you_mean(section, default.keys().map(String::as_str));
             return Err(BadSetting(format!("{}: unknown section [{section}]{hint}", place(""))));
         };
         let Some(values) = values.as_table() else {
@@ -372,7 +374,7 @@ fn merge_file(
         };
         for (key, value) in values {
             if !known.contains_key(key) {
-                let hint = did_you_mean(key, known.keys());
+                let hint = did_you_mean(key, known.keys().map(String::as_str));
                 return Err(BadSetting(format!("{}: unknown key {key:?} in [{section}]{hint}", place(key))));
             }
             table
@@ -386,34 +388,6 @@ fn merge_file(
         }
     }
     Ok(file)
-}
-
-fn did_you_mean<'k>(word: &str, known: impl Iterator<Item = &'k String>) -> String {
-    nearest(word, known.map(String::as_str)).map_or(String::new(), |near| format!("; did you mean {near:?}?"))
-}
-
-/// The line on which `key` of `section` stands (the section's own line for an empty key).
-fn find_line(text: &str, section: &str, key: &str) -> usize {
-    let mut inside = false;
-    for (number, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if let Some(header) = line.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
-            // `[[section.key]]` is one of a list.
-            let header = header.trim_start_matches('[').trim();
-            if !key.is_empty() && header == format!("{section}.{key}") {
-                return number + 1;
-            }
-            inside = header == section;
-            if inside && key.is_empty() {
-                return number + 1;
-            }
-        }
-        let names = |name: &str| line.strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with('='));
-        if (inside && names(key)) || names(&format!("{section}.{key}")) || (key == section && names(section)) {
-            return number + 1;
-        }
-    }
-    1
 }
 
 fn merge_environment(

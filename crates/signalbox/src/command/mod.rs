@@ -10,6 +10,7 @@ mod link;
 mod migrate;
 mod principal;
 mod rebuild;
+mod release;
 mod role;
 mod serve;
 mod session;
@@ -87,6 +88,9 @@ enum Command {
     /// Who is signed in.
     #[command(subcommand)]
     Session(session::Session),
+    /// How a version of a service goes to production.
+    #[command(subcommand)]
+    Release(release::Release),
     /// Tokens for the API.
     #[command(subcommand)]
     ApiToken(api_token::ApiToken),
@@ -118,6 +122,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Verdict(command) => command.run(),
         Command::Doctor(command) => return Ok(if command.run()? { ExitCode::SUCCESS } else { ExitCode::from(1) }),
         Command::Audit(command) => return Ok(command.run()),
+        Command::Release(command) => return Ok(command.run()),
         Command::Principal(command) => command.run(),
         Command::User(command) => command.run(),
         Command::Role(command) => command.run(),
