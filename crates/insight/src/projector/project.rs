@@ -22,7 +22,7 @@ const BATCH_BYTES: usize = 1 << 20;
 const GENTLE_BATCH_BYTES: usize = 1 << 17;
 /// So many waiting events are a backlog: a large batch writes a page of an index once where many would write it each.
 const BACKLOG_EVENTS: i64 = 200_000;
-const BACKLOG_BATCH_BYTES: usize = 6 << 20;
+const BACKLOG_BATCH_BYTES: usize = 3 << 20;
 
 /// What one step did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

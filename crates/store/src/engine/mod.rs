@@ -4,3 +4,4 @@ mod postgres_tls;
 pub(crate) mod sqlite;
 pub(crate) mod sqlite_log;
 pub(crate) mod sqlite_wal;
+pub(crate) mod turns;

@@ -8,6 +8,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, ffi, params_from_iter};
 
 use crate::engine::sqlite_wal;
+use crate::engine::turns::Turns;
 use crate::error::StoreError;
 use crate::health::Health;
 use crate::insert::{Column, Insert};
@@ -29,7 +30,7 @@ pub(crate) struct Sqlite {
     pub(crate) path: PathBuf,
     faults: Faults,
     pub(crate) health: Arc<Health>,
-    writer: Mutex<Connection>,
+    writer: Turns<Connection>,
     readers: Mutex<Vec<Connection>>,
     returned: Condvar,
 }
@@ -50,7 +51,7 @@ impl Sqlite {
             path,
             faults,
             health,
-            writer: Mutex::new(writer),
+            writer: Turns::new(writer),
             readers: Mutex::new(readers),
             returned: Condvar::new(),
         })
@@ -59,7 +60,7 @@ impl Sqlite {
     /// Makes durable whatever an earlier process left: pages that it could not sync may be readable only from the
     /// kernel's cache, so they are checkpointed and synced before anything new is acknowledged.
     pub(crate) fn recover(&self) -> Result<(), StoreError> {
-        settle(&lock(&self.writer), &self.path)
+        settle(&self.writer.take(), &self.path)
     }
 
     pub(crate) fn read<T>(&self, run: impl FnOnce(Transaction<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -80,7 +81,7 @@ impl Sqlite {
         if let Some(reason) = self.health.poisoned() {
             return Err(StoreError::Poisoned(reason.to_owned()));
         }
-        let conn = lock(&self.writer);
+        let conn = self.writer.take();
         begin(&conn, "BEGIN IMMEDIATE")?;
         let _undo = Undo(&conn);
         match run(Transaction { conn: &conn }) {
@@ -107,7 +108,7 @@ impl Sqlite {
     /// Keeps the write-ahead log short.
     pub(crate) fn tidy(&self, checkpointer: &Connection) -> Result<(), StoreError> {
         sqlite_wal::copy(checkpointer)?;
-        sqlite_wal::start_over(&lock(&self.writer))
+        sqlite_wal::start_over(&self.writer.take())
     }
 
     /// A connection for [`Sqlite::tidy`].
