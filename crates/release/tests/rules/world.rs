@@ -161,7 +161,8 @@ impl World {
             let seen = self.versions.entry(version.clone()).or_default();
             seen.weight = serde_json::from_value((f64::from(points) / 100.0).into()).unwrap();
             seen.assigned = (u64::from(points), 10_000);
-            seen.in_flight = u64::from(points > 0) * 3;
+            // Those that are under way go on.
+            seen.in_flight = if points > 0 { 3 } else { seen.in_flight };
         }
     }
 
