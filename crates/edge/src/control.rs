@@ -46,6 +46,8 @@ pub(crate) enum ApplyError {
     Old { wanted: u64, present: u64 },
     #[error(transparent)]
     Routes(#[from] RoutesError),
+    #[error("a new edge takes over; ask again")]
+    HandedOver,
     #[error("the edge ends")]
     Ended,
 }
@@ -96,8 +98,12 @@ impl Control {
 
     /// Puts routes into force: first on every thread, then in the generations that drain, then on disk. A full disk must
     /// not stand in the way of a rollback.
-    pub(crate) async fn apply(&self, wanted: Routes) -> Result<Applied, ApplyError> {
+    /// Once another edge has taken over, only that one is obeyed: it knows the newest.
+    pub(crate) async fn apply(&self, wanted: Routes, from_successor: bool) -> Result<Applied, ApplyError> {
         let mut present = self.routes.lock().await;
+        if self.superseded.load(Ordering::SeqCst) && !from_successor {
+            return Err(ApplyError::HandedOver);
+        }
         let same = *present == wanted;
         if wanted.epoch < present.epoch || (wanted.epoch == present.epoch && !same) {
             return Err(ApplyError::Old { wanted: wanted.epoch, present: present.epoch });
@@ -122,7 +128,7 @@ impl Control {
         let (mut note, mut stored) = (String::new(), false);
         if !self.superseded.load(Ordering::SeqCst) {
             for (_, socket) in self.predecessors() {
-                match Client::new(&socket).with_patience(PREDECESSOR).put_routes(&routes).await {
+                match Client::new(&socket).with_patience(PREDECESSOR).as_successor().put_routes(&routes).await {
                     Ok(applied) => threads += applied.threads,
                     // It has ended since, or another call was faster.
                     Err(error) => tracing::debug!(%error, "a draining edge took no routes"),
@@ -254,11 +260,7 @@ impl Control {
         Ok(drained)
     }
 
-    pub(crate) async fn close_streams(
-        &self,
-        of: Option<Vec<Arc<crate::stats::ArmStats>>>,
-        within: Duration,
-    ) -> u64 {
+    pub(crate) async fn close_streams(&self, of: Option<Vec<Arc<crate::stats::ArmStats>>>, within: Duration) -> u64 {
         let mut closing = 0;
         for thread in &self.shared.threads {
             let (answer, count) = oneshot::channel();

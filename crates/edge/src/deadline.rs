@@ -16,14 +16,16 @@ const NEVER: u64 = u64::MAX;
 #[derive(Debug)]
 pub(crate) struct Deadlines {
     slots: RefCell<Slab<Rc<Slot>>>,
-    start: Instant,
-    /// Milliseconds since `start`, as of the last sweep.
+    swept: Cell<Instant>,
+    /// Milliseconds that this thread has been running, as of the last sweep.
     now: Cell<u64>,
 }
 
 #[derive(Debug)]
 struct Slot {
     at: Cell<u64>,
+    /// Set by others; the task's own deadline does not move it.
+    alarm: Cell<u64>,
     /// It waits for a next request that may never come.
     idle: Cell<bool>,
     waker: RefCell<Option<Waker>>,
@@ -43,27 +45,33 @@ pub(crate) struct Alarm(Rc<Slot>, Rc<Deadlines>);
 
 impl Deadlines {
     pub(crate) fn new() -> Rc<Self> {
-        Rc::new(Self { slots: RefCell::default(), start: Instant::now(), now: Cell::new(0) })
+        Rc::new(Self { slots: RefCell::default(), swept: Cell::new(Instant::now()), now: Cell::new(0) })
     }
 
     pub(crate) fn open(self: &Rc<Self>) -> Deadline {
-        let slot = Rc::new(Slot { at: Cell::new(NEVER), idle: Cell::new(false), waker: RefCell::new(None) });
+        let slot = Rc::new(Slot {
+            at: Cell::new(NEVER),
+            alarm: Cell::new(NEVER),
+            idle: Cell::new(false),
+            waker: RefCell::new(None),
+        });
         let key = self.slots.borrow_mut().insert(Rc::clone(&slot));
         Deadline { of: Rc::clone(self), slot, key }
     }
 
-    /// Milliseconds since the thread began, as of the last sweep.
+    /// Milliseconds that the thread has been running, as of the last sweep.
     pub(crate) fn now(&self) -> u64 {
         self.now.get()
     }
 
-    /// Wakes whoever is late.
+    /// Wakes whoever is late. A time in which the process did not run counts little: nobody could have been served.
     pub(crate) fn sweep(&self) {
-        let now = self.start.elapsed().as_millis() as u64;
+        let since = self.swept.replace(Instant::now()).elapsed();
+        let now = self.now.get() + since.min(5 * SWEEP).as_millis() as u64;
         self.now.set(now);
         let wakers: Vec<Waker> = {
             let slots = self.slots.borrow();
-            slots.iter().filter(|(_, slot)| slot.at.get() <= now).filter_map(|(_, slot)| slot.waker.take()).collect()
+            slots.iter().filter(|(_, slot)| slot.next() <= now).filter_map(|(_, slot)| slot.waker.take()).collect()
         };
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -76,6 +84,12 @@ impl Deadlines {
         for (nth, (_, slot)) in idle.iter().enumerate() {
             slot.at.set(slot.at.get().min(self.now.get() + most / 2 + most * nth as u64 / (2 * count)));
         }
+    }
+}
+
+impl Slot {
+    fn next(&self) -> u64 {
+        self.at.get().min(self.alarm.get())
     }
 }
 
@@ -92,7 +106,7 @@ impl Deadline {
 
     /// Whether it has passed; if not, the task is woken when it does.
     pub(crate) fn passed(&self, context: &Context<'_>) -> bool {
-        if self.slot.at.get() <= self.of.now.get() {
+        if self.slot.next() <= self.of.now.get() {
             return true;
         }
         let mut waker = self.slot.waker.borrow_mut();
@@ -101,6 +115,11 @@ impl Deadline {
             _ => *waker = Some(context.waker().clone()),
         }
         false
+    }
+
+    /// The alarm was heard.
+    pub(crate) fn silence(&self) {
+        self.slot.alarm.set(NEVER);
     }
 
     pub(crate) fn alarm(&self) -> Alarm {
@@ -115,9 +134,48 @@ impl Drop for Deadline {
 }
 
 impl Alarm {
-    /// The task is woken after `delay`, or at its own deadline if that comes first.
+    /// The task is woken after `delay`, or when an earlier alarm says so.
     pub(crate) fn ring_within(&self, delay: Duration) {
         let at = self.1.now.get() + delay.as_millis() as u64;
-        self.0.at.set(self.0.at.get().min(at));
+        self.0.alarm.set(self.0.alarm.get().min(at));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn a_deadline_that_moves_does_not_move_the_alarm() {
+        let deadlines = Deadlines::new();
+        let deadline = deadlines.open();
+        let context = Context::from_waker(Waker::noop());
+        deadline.set(Duration::from_secs(1));
+        assert!(!deadline.passed(&context));
+        deadlines.now.set(2_000);
+        assert!(deadline.passed(&context));
+        deadline.alarm().ring_within(Duration::from_secs(3));
+        deadline.set(Duration::from_secs(3600));
+        assert!(!deadline.passed(&context));
+        deadlines.now.set(5_000);
+        assert!(deadline.passed(&context));
+        deadline.silence();
+        assert!(!deadline.passed(&context));
+    }
+
+    #[test]
+    fn idle_connections_are_hurried_and_others_not() {
+        let deadlines = Deadlines::new();
+        let (idle, busy) = (deadlines.open(), deadlines.open());
+        let context = Context::from_waker(Waker::noop());
+        for deadline in [&idle, &busy] {
+            deadline.set(Duration::from_secs(60));
+        }
+        idle.set_idle(true);
+        deadlines.hurry_idle(Duration::from_secs(4));
+        deadlines.now.set(4_000);
+        assert!(idle.passed(&context) && !busy.passed(&context));
     }
 }

@@ -61,11 +61,8 @@ pub fn run(
 ) -> Result<(), EdgeError> {
     raise_open_files();
     let disk = Disk::open(&settings.folder)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .thread_name("edge-admin")
-        .enable_all()
-        .build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("edge-admin").enable_all().build()?;
     runtime.block_on(generation(settings, start, clock, disk, ready))
 }
 
@@ -218,7 +215,7 @@ async fn take_over(control: &Arc<Control>, taken: Taken) -> Result<(), EdgeError
     let routes = said.map_err(|error| EdgeError::HandOver(error.to_string()))?;
     // Those of the command line have the same epoch or a lower one, and count here.
     if routes.epoch > control.health().epoch
-        && let Err(error) = control.apply(routes).await
+        && let Err(error) = control.apply(routes, false).await
     {
         tracing::error!(%error, "the routes of the old edge are not taken over");
     }
@@ -253,12 +250,21 @@ async fn give(stream: tokio::net::UnixStream, control: &Arc<Control>) -> io::Res
     let giving = move || handover::give(&mut stream, &legacy, &listeners).map(|()| stream);
     let mut stream = tokio::task::spawn_blocking(giving).await.map_err(io::Error::other)??;
     control.superseded.store(true, Ordering::SeqCst);
-    let (own, place) = (control.settings.folder.join(format!("edge-{}.sock", control.generation)), control);
-    // Under this name the new edge goes on telling us routes.
-    let _ = fs::remove_file(&own);
-    fs::hard_link(place.settings.admin_socket(), &own)?;
-    let routes = control.routes().await;
-    tokio::task::spawn_blocking(move || handover::tell_routes(&mut stream, &routes)).await.map_err(io::Error::other)?
+    let own = control.settings.folder.join(format!("edge-{}.sock", control.generation));
+    let told = async {
+        // Under this name the new edge goes on telling us routes.
+        let _ = fs::remove_file(&own);
+        fs::hard_link(control.settings.admin_socket(), &own)?;
+        let routes = control.routes().await;
+        let telling = tokio::task::spawn_blocking(move || handover::tell_routes(&mut stream, &routes)).await;
+        telling.map_err(io::Error::other)?
+    };
+    let told = told.await;
+    if told.is_err() {
+        control.superseded.store(false, Ordering::SeqCst);
+        let _ = fs::remove_file(&own);
+    }
+    told
 }
 
 async fn note_down(control: Arc<Control>) {

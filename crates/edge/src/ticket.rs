@@ -189,6 +189,19 @@ impl Drop for Ticket {
     }
 }
 
+/// A line for a request that was refused before it had an arm; of what it asked nothing is certain.
+pub(crate) fn log_refusal(worker: &Worker, peer: &Peer, status: u16, id: &Id, protocol: &str) {
+    let now = worker.shared.clock.now();
+    worker.lines.add(|out| {
+        out.extend_from_slice(b"{\"time\":\"");
+        write_time(out, now);
+        let _ = write!(out, "\",\"status\":{status},\"outcome\":\"refused\",\"client\":\"{}\"", peer.text());
+        let _ = write!(out, ",\"protocol\":\"{protocol}\",\"request_id\":\"");
+        escape(out, id.bytes());
+        out.extend_from_slice(b"\"}\n");
+    });
+}
+
 fn write_note(out: &mut Vec<u8>, asking: &Asking<'_, '_>, id: &Id, client: std::net::IpAddr) {
     let mut field = |name: &str, value: &[u8]| {
         out.extend_from_slice(b",\"");

@@ -58,10 +58,17 @@ pub(crate) struct Arrived {
 #[derive(Debug)]
 pub(crate) enum Order {
     Serve(Arrived),
-    Listen { listener: std::net::TcpListener, encrypted: bool },
+    Listen {
+        listener: std::net::TcpListener,
+        encrypted: bool,
+    },
     Routes(Box<Told>, oneshot::Sender<()>),
     /// Close the upgrades and event streams of these arms, spread over a time. Answers how many there are.
-    CloseStreams { of: Option<Vec<Arc<ArmStats>>>, within: Duration, answer: oneshot::Sender<usize> },
+    CloseStreams {
+        of: Option<Vec<Arc<ArmStats>>>,
+        within: Duration,
+        answer: oneshot::Sender<usize>,
+    },
     /// Accept nothing more, and end connections as they become idle. Answered when nobody is accepted any more.
     Finish(oneshot::Sender<()>),
     Stop,

@@ -15,12 +15,17 @@ use super::wire::{Applied, Drain, Drained, Health, Receipt, Refused, Stats};
 use crate::routes::Routes;
 
 const PATIENCE: Duration = Duration::from_secs(10);
+/// While one edge takes over from another it is asked again after so long.
+const PAUSE: Duration = Duration::from_millis(20);
+/// A field by which the edge that took over is known.
+pub(crate) const SUCCESSOR: &str = "x-signalbox-successor";
 
 /// Talks to the edge whose socket this is, over a connection per request.
 #[derive(Debug, Clone)]
 pub struct Client {
     socket: PathBuf,
     patience: Duration,
+    is_successor: bool,
 }
 
 /// Why the edge did not do it.
@@ -43,12 +48,16 @@ pub enum AdminError {
 impl Client {
     /// A client for the socket `edge.sock` of an edge.
     pub fn new(socket: &Path) -> Self {
-        Self { socket: socket.to_owned(), patience: PATIENCE }
+        Self { socket: socket.to_owned(), patience: PATIENCE, is_successor: false }
     }
 
     /// How long an answer may take; 10 seconds by default.
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
+    }
+
+    pub(crate) fn as_successor(self) -> Self {
+        Self { is_successor: true, ..self }
     }
 
     pub async fn health(&self) -> Result<Health, AdminError> {
@@ -87,7 +96,14 @@ impl Client {
         path: &str,
         body: Option<&impl Serialize>,
     ) -> Result<T, AdminError> {
-        let asking = self.ask(method, path, body);
+        let asking = async {
+            loop {
+                match self.ask(method.clone(), path, body).await {
+                    Err(AdminError::Refused { status: 503, .. }) => tokio::time::sleep(PAUSE).await,
+                    done => return done,
+                }
+            }
+        };
         tokio::time::timeout(self.patience, asking).await.unwrap_or(Err(AdminError::Late(self.patience)))
     }
 
@@ -106,7 +122,11 @@ impl Client {
             Some(body) => serde_json::to_vec(body).map_err(|error| unreadable(&error))?,
             None => Vec::new(),
         };
-        let request = Request::builder()
+        let mut request = Request::builder();
+        if self.is_successor {
+            request = request.header(SUCCESSOR, "1");
+        }
+        let request = request
             .method(method)
             .uri(path)
             .header("host", "edge")

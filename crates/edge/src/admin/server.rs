@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixListener;
 
+use super::client::SUCCESSOR;
 use super::wire::{Drain, Refused};
 use crate::control::{ApplyError, Control};
 use crate::routes::Routes;
@@ -59,10 +60,12 @@ async fn answer(control: &Arc<Control>, request: Request<Incoming>) -> Answer {
             Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
         },
         (&Method::PUT, "/routes") => match read::<Routes>(body).await {
-            Ok(routes) => match control.apply(routes).await {
+            Ok(routes) => match control.apply(routes, parts.headers.contains_key(SUCCESSOR)).await {
                 Ok(applied) => told(&applied),
                 Err(error @ ApplyError::Old { .. }) => refused(StatusCode::CONFLICT, &error.to_string()),
-                Err(ApplyError::Ended) => refused(StatusCode::SERVICE_UNAVAILABLE, "the edge ends"),
+                Err(error @ (ApplyError::Ended | ApplyError::HandedOver)) => {
+                    refused(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())
+                }
                 Err(error) => refused(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string()),
             },
             Err(refused) => refused,

@@ -13,6 +13,7 @@ use crate::http1::answer;
 use crate::http1::forward::Peer;
 use crate::http1::request::Refusal;
 use crate::seats::Seat;
+use crate::ticket::log_refusal;
 use crate::worker::Worker;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -107,13 +108,13 @@ async fn request<S: Io>(
             match prepare(worker, peer, work) {
                 Ok(Some(request)) => return exchange(worker, io, deadline, work, request).await,
                 Ok(None) => (),
-                Err(refusal) => return refuse(worker, io, deadline, work, refusal).await,
+                Err(refusal) => return refuse(worker, io, peer, deadline, work, refusal).await,
             }
         }
         if !work.input.make_room(worker.shared.limits.head_bytes) {
             let line_ends = work.input.bytes().contains(&b'\n');
             let refusal = if line_ends { Refusal::TooLarge } else { Refusal::TooLong };
-            return refuse(worker, io, deadline, work, refusal).await;
+            return refuse(worker, io, peer, deadline, work, refusal).await;
         }
         let read = poll_fn(|context| match work.input.poll_fill(io, context) {
             Poll::Ready(read) => Poll::Ready(Some(read)),
@@ -123,7 +124,7 @@ async fn request<S: Io>(
         match read.await {
             Some(Ok(count)) if count > 0 => (),
             Some(_) => return Next::Close,
-            None => return refuse(worker, io, deadline, work, Refusal::TimedOut).await,
+            None => return refuse(worker, io, peer, deadline, work, Refusal::TimedOut).await,
         }
     }
 }
@@ -132,13 +133,16 @@ async fn request<S: Io>(
 async fn refuse<S: Io>(
     worker: &Rc<Worker>,
     io: &mut S,
+    peer: &Peer,
     deadline: &Deadline,
     work: &mut Work,
     refusal: Refusal,
 ) -> Next {
     worker.shared.refused.inc();
     work.to_client.clear();
-    answer::own(&mut work.to_client.bytes, refusal.status(), worker.ids.id().bytes(), false, false);
+    let id = worker.ids.id();
+    answer::own(&mut work.to_client.bytes, refusal.status(), id.bytes(), false, false);
+    log_refusal(worker, peer, refusal.status(), &id, "HTTP/1.1");
     if send(io, deadline, work, worker.shared.limits.write).await { Next::Linger } else { Next::Close }
 }
 

@@ -26,7 +26,7 @@ use crate::http1::fields::Fields;
 use crate::http1::forward::{Forward, Peer};
 use crate::http1::request::is_host;
 use crate::stats::{Ending, Long};
-use crate::ticket::{Asking, Ticket};
+use crate::ticket::{Asking, Ticket, log_refusal};
 use crate::upstream::Failure;
 use crate::worker::Worker;
 
@@ -132,19 +132,19 @@ async fn respond(worker: &Rc<Worker>, peer: &Peer, request: Request<Incoming>, a
     let headers = headers.iter().copied();
     let host = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
     let fields = Fields::read(headers.clone());
-    let (Some(target), Ok(fields)) = (parts.uri.path_and_query(), fields) else { return refused(worker, 400) };
+    let (Some(target), Ok(fields)) = (parts.uri.path_and_query(), fields) else { return refused(worker, peer, 400) };
     let host = host.or(fields.host).unwrap_or_default();
     let target = target.as_str().as_bytes();
     let plain = target.first() == Some(&b'/') && target.iter().all(|byte| *byte > b' ' && *byte != 0x7f);
     if !plain && target != b"*" || !is_host(host) || host.is_empty() || fields.hosts > 1 || fields.lengths > 1 {
-        return refused(worker, 400);
+        return refused(worker, peer, 400);
     }
     if parts.method == hyper::Method::CONNECT {
-        return refused(worker, 405);
+        return refused(worker, peer, 405);
     }
     let framing = match (body.is_end_stream(), body.size_hint().exact()) {
         (true, _) | (_, Some(0)) => Framing::Empty,
-        (_, Some(length)) if length > worker.shared.limits.body_bytes => return refused(worker, 413),
+        (_, Some(length)) if length > worker.shared.limits.body_bytes => return refused(worker, peer, 413),
         (_, Some(length)) => Framing::Length(length),
         _ => Framing::Chunked,
     };
@@ -216,9 +216,11 @@ async fn respond(worker: &Rc<Worker>, peer: &Peer, request: Request<Incoming>, a
     }
 }
 
-fn refused(worker: &Worker, status: u16) -> Response<Body> {
+fn refused(worker: &Worker, peer: &Peer, status: u16) -> Response<Body> {
     worker.shared.refused.inc();
-    problem(status, worker.ids.id().bytes())
+    let id = worker.ids.id();
+    log_refusal(worker, peer, status, &id, "HTTP/2");
+    problem(status, id.bytes())
 }
 
 fn problem(status: u16, id: &[u8]) -> Response<Body> {

@@ -96,7 +96,9 @@ async fn send(worker: &Rc<Worker>, upstream: &Rc<Upstream>, mut request: Outgoin
             }
             match buffer.poll_fill(&mut stream, context) {
                 Poll::Ready(Ok(0)) => {
-                    return Poll::Ready(body.as_ref().and_then(|(body, _)| body.ends_with_connection().then_some(false)));
+                    return Poll::Ready(
+                        body.as_ref().and_then(|(body, _)| body.ends_with_connection().then_some(false)),
+                    );
                 }
                 Poll::Ready(Ok(_)) => (),
                 Poll::Ready(Err(_)) => return Poll::Ready(None),

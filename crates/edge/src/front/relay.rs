@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 
@@ -22,6 +23,9 @@ use crate::worker::Worker;
 const PROGRESS: u64 = 1024;
 /// What is read ahead of a client.
 const MOST_AHEAD: usize = 4 * ROOM;
+
+/// Told to close, an event stream waits so long for the end of an event.
+const LAST_EVENT: Duration = Duration::from_secs(2);
 
 /// Whom a pump waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,7 +187,7 @@ pub(crate) async fn relay<S: Io>(
     let mut decoder = Decoder::new(answer.framing);
     let mut ended = decoder.is_done();
     let mut stream = Some(stream);
-    let mut at_boundary = true;
+    let (mut at_boundary, mut told) = (true, false);
     let mut sent = 0;
     deadline.set(limits.write.max(idle));
     let way = poll_fn(|context| {
@@ -203,7 +207,7 @@ pub(crate) async fn relay<S: Io>(
                     work.to_client.bytes.extend_from_slice(LAST_CHUNK);
                 }
             }
-            if ended && pump.is_none() && answer.keep_alive && work.answer.is_empty() {
+            if decoder.is_done() && pump.is_none() && answer.keep_alive && work.answer.is_empty() {
                 // Its next request need not wait until our client has read.
                 if let Some(stream) = stream.take() {
                     upstream.give_back(stream, worker.deadlines.now());
@@ -257,19 +261,27 @@ pub(crate) async fn relay<S: Io>(
                 Poll::Pending => (),
             }
         }
-        if deadline.passed(context) {
-            if registered.as_ref().is_some_and(|registered| registered.is_closing()) && work.to_client.is_empty() {
-                if at_boundary && !ended {
-                    ended = true;
-                    if outward.chunked {
-                        work.to_client.bytes.extend_from_slice(LAST_CHUNK);
-                    }
-                    deadline.set(limits.write);
-                    context.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
+        let passed = deadline.passed(context);
+        let closing = registered.as_ref().is_some_and(|registered| registered.is_closing());
+        if closing && (passed || told) {
+            if told && passed {
                 return Poll::Ready(Way::Done);
             }
+            if !told {
+                // Looked at again whenever something moves.
+                told = true;
+                deadline.silence();
+                deadline.set(LAST_EVENT);
+                context.waker().wake_by_ref();
+            }
+            if at_boundary && !ended {
+                ended = true;
+                if outward.chunked {
+                    work.to_client.bytes.extend_from_slice(LAST_CHUNK);
+                }
+                context.waker().wake_by_ref();
+            }
+        } else if passed {
             return Poll::Ready(if work.to_client.is_empty() { Way::Late } else { Way::Aborted });
         }
         Poll::Pending
@@ -279,11 +291,8 @@ pub(crate) async fn relay<S: Io>(
     match way {
         Way::Done => {
             request.ticket.end(Ending::Answered(status));
-            let clean = pump.is_none() && registered.as_ref().is_none_or(|registered| !registered.is_closing());
-            if !outward.keep_alive {
-                return if pump.is_some() { Next::Linger } else { Next::Close };
-            }
-            if clean { Next::Again } else { Next::Linger }
+            let closing = registered.as_ref().is_some_and(|registered| registered.is_closing());
+            if outward.keep_alive && pump.is_none() && !closing { Next::Again } else { Next::Linger }
         }
         Way::Aborted => {
             request.ticket.end(Ending::Aborted);

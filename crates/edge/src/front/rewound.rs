@@ -14,11 +14,7 @@ pub(super) struct Rewound<S> {
 }
 
 impl<S: Io> AsyncRead for Rewound<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.begun.is_empty() {
             return Pin::new(&mut self.io).poll_read(context, into);
         }

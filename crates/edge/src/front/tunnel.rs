@@ -50,21 +50,27 @@ pub(crate) async fn tunnel<S: Io>(
         if moved && !told {
             deadline.set(if there || back { HALF_OPEN } else { limits.stream_idle });
         }
-        if !deadline.passed(context) {
-            return Poll::Pending;
+        let passed = deadline.passed(context);
+        if !registered.is_closing() || !(passed || told) {
+            return if passed { Poll::Ready(()) } else { Poll::Pending };
         }
-        if registered.is_closing() && !told {
+        let between = work.to_client.is_empty() && (!is_websocket || frames.is_between());
+        if between || (told && passed) {
+            return Poll::Ready(());
+        }
+        if !told {
+            // Looked at again whenever something moves.
             told = true;
+            deadline.silence();
             deadline.set(LAST_FRAME);
-            // Checked again when the deadline passes, or as soon as a frame ends.
             context.waker().wake_by_ref();
-            return Poll::Pending;
         }
-        Poll::Ready(())
+        Poll::Pending
     })
     .await;
     if registered.is_closing() && is_websocket && frames.is_between() && work.to_client.is_empty() {
         work.to_client.bytes.extend_from_slice(&GOING_AWAY);
+        deadline.silence();
         deadline.set(LAST_FRAME);
         poll_fn(|context| {
             let sent = work.to_client.poll_send(io, context, &mut false);
@@ -73,6 +79,7 @@ pub(crate) async fn tunnel<S: Io>(
         .await;
     }
     // The last bytes must arrive before the end.
+    deadline.silence();
     deadline.set(LAST_FRAME);
     poll_fn(|context| {
         let shut = Pin::new(&mut *io).poll_shutdown(context).is_ready();

@@ -26,11 +26,20 @@ enum State {
     Done,
     Left(u64),
     UntilClose,
-    Size { value: u64, digits: u8, read: usize, part: SizePart },
+    Size {
+        value: u64,
+        digits: u8,
+        read: usize,
+        part: SizePart,
+    },
     Data(u64),
     /// The line end after the data of a chunk; how many of its bytes were seen.
     DataEnd(u8),
-    Trailer { read: usize, line: usize, cr: bool },
+    Trailer {
+        read: usize,
+        line: usize,
+        cr: bool,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -52,9 +52,9 @@ impl<'h> Tokens<'h> {
 
     pub(crate) fn names(&self, field: &[u8]) -> bool {
         self.names_fields
-            && self.lines[..self.count]
-                .iter()
-                .any(|line| line.split(|byte| *byte == b',').any(|token| token.trim_ascii().eq_ignore_ascii_case(field)))
+            && self.lines[..self.count].iter().any(|line| {
+                line.split(|byte| *byte == b',').any(|token| token.trim_ascii().eq_ignore_ascii_case(field))
+            })
     }
 }
 
@@ -112,9 +112,10 @@ pub(crate) fn ends_here(name: &[u8]) -> bool {
     ];
     const PREFIX: &[u8] = b"x-forwarded-";
     let same = |wanted: &[u8], name: &[u8]| {
-        wanted.iter().zip(name).all(|(wanted, byte)| {
-            byte.to_ascii_lowercase() == *wanted || (*wanted == b'-' && *byte == b'_')
-        })
+        wanted
+            .iter()
+            .zip(name)
+            .all(|(wanted, byte)| byte.to_ascii_lowercase() == *wanted || (*wanted == b'-' && *byte == b'_'))
     };
     // Most names are told apart by their first letter.
     match name.first().map(u8::to_ascii_lowercase) {

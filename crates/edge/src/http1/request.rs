@@ -132,9 +132,9 @@ fn target<'b>(method: &str, path: &'b str) -> Result<(&'b [u8], Option<&'b [u8]>
     if path.starts_with('/') || (path == "*" && method == "OPTIONS") {
         return Ok((path.as_bytes(), None));
     }
-    let scheme = ["http://", "https://"].into_iter().find(|scheme| {
-        path.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-    });
+    let scheme = ["http://", "https://"]
+        .into_iter()
+        .find(|scheme| path.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
     let rest = &path[scheme.ok_or(Refusal::Bad)?.len()..];
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, target) = rest.split_at(end);
@@ -181,7 +181,9 @@ fn is_plain(value: &[u8]) -> bool {
 
 fn names_http2(protocol: &[u8]) -> bool {
     let protocol = protocol.to_ascii_lowercase();
-    protocol.starts_with(b"h2") || protocol.starts_with(b"http/") || protocol.starts_with(b"tls")
+    protocol.starts_with(b"h2")
+        || protocol.starts_with(b"http/")
+        || protocol.starts_with(b"tls")
         || protocol.contains(&b',')
 }
 

@@ -42,7 +42,11 @@ impl Failure {
 }
 
 /// A connection within `patience`.
-pub(crate) async fn connect(address: SocketAddr, deadline: &Deadline, patience: Duration) -> Result<TcpStream, Failure> {
+pub(crate) async fn connect(
+    address: SocketAddr,
+    deadline: &Deadline,
+    patience: Duration,
+) -> Result<TcpStream, Failure> {
     deadline.set(patience);
     let mut connecting = pin!(TcpStream::connect(address));
     let connected = poll_fn(|context| match connecting.as_mut().poll(context) {

@@ -77,11 +77,8 @@ impl Edge {
             Some("-") => edge.access_log = AccessLog::Stdout,
             Some(file) => edge.access_log = AccessLog::File(file.into()),
         }
-        edge.trusted_proxies = if self.trusted_proxy.is_empty() {
-            settings.server.trusted_proxies.clone()
-        } else {
-            self.trusted_proxy
-        };
+        edge.trusted_proxies =
+            if self.trusted_proxy.is_empty() { settings.server.trusted_proxies.clone() } else { self.trusted_proxy };
         edge.limits.connections = self.connections as usize;
         let share = self.connections_per_source.unwrap_or(self.connections.div_ceil(4));
         edge.limits.connections_per_source = share as usize;

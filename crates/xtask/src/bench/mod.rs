@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod catch_up;
+pub(crate) mod edge;
 pub(crate) mod figures;
 pub(crate) mod history;
 pub(crate) mod machine;
