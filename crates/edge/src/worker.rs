@@ -221,7 +221,7 @@ impl Worker {
         let meant: Vec<_> = sessions.iter().filter(|(_, session)| meant(session)).collect();
         for (nth, (_, session)) in meant.iter().enumerate() {
             session.closing.set(true);
-            session.alarm.ring_within(within.mul_f64(nth as f64 / meant.len() as f64));
+            session.alarm.ring_within(within.mul_f64((nth + 1) as f64 / (meant.len() + 1) as f64));
         }
         meant.len()
     }

@@ -16,6 +16,7 @@ const HEADERS: u8 = 1;
 const RESET: u8 = 3;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 
 struct Http2<S>(S);
@@ -57,7 +58,17 @@ impl<S: Read + Write> Http2<S> {
             let (kind, flags, of, payload) = self.next()?;
             match kind {
                 HEADERS if of == stream => status = payload.first().copied().unwrap_or(0),
-                DATA if of == stream => body.extend_from_slice(&payload),
+                DATA => {
+                    let room = (payload.len() as u32).to_be_bytes();
+                    if !payload.is_empty() {
+                        self.frame(WINDOW_UPDATE, 0, 0, &room)?;
+                        self.frame(WINDOW_UPDATE, 0, of, &room)?;
+                    }
+                    if of != stream {
+                        continue;
+                    }
+                    body.extend_from_slice(&payload);
+                }
                 RESET if of == stream => bail!("stream {stream} was reset: {payload:?}"),
                 GOAWAY => bail!("the connection ends: {payload:?}"),
                 _ => continue,
@@ -120,9 +131,12 @@ fn requests_pass_over_plain_and_encrypted_connections() -> Result<()> {
     let seen = backend.seen().pop().context("nothing arrived")?;
     ensure!(seen.fields("x-forwarded-for") == ["127.0.0.1"] && seen.fields("te").is_empty(), "{seen:?}");
     ensure!(seen.fields("host") == ["t.example.org"] && seen.fields("transfer-encoding") == ["chunked"], "{seen:?}");
-    plain.get(5, "/large?300000")?;
+    plain.get(5, "/slow?1000")?;
     plain.get(7, "/")?;
     ensure!(plain.answer(7)?.1 == b"one", "streams do not wait for each other");
+    ensure!(plain.answer(5)?.1 == b"one");
+    plain.get(9, "/large?300000")?;
+    ensure!(plain.answer(9)?.1.len() == 300_000);
 
     let address = server.tls_address.context("no TLS")?;
     let config = authority.client_config(&["h2"])?;

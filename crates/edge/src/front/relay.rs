@@ -90,14 +90,18 @@ impl Pump {
         loop {
             if !work.to_upstream.is_empty() {
                 let mut moved = false;
-                let sent = work.to_upstream.poll_send(stream, context, &mut moved);
-                if moved {
-                    deadline.set(limits.body.max(limits.write));
-                }
-                match sent {
-                    Poll::Ready(Ok(())) => deadline.set(limits.body),
+                match work.to_upstream.poll_send(stream, context, &mut moved) {
+                    // While the upstream was slow the client was not at fault; else its patience goes on running.
+                    Poll::Ready(Ok(())) if self.waits == Waits::Upstream => {
+                        self.since = 0;
+                        deadline.set(limits.body);
+                    }
+                    Poll::Ready(Ok(())) => (),
                     Poll::Ready(Err(_)) => return Poll::Ready(Err(Failure::Broken)),
                     Poll::Pending => {
+                        if moved || self.waits == Waits::Client {
+                            deadline.set(limits.write);
+                        }
                         self.waits = Waits::Upstream;
                         return Poll::Pending;
                     }
