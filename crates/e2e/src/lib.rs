@@ -1,11 +1,13 @@
 //! The harness of the black-box suites in `tests/`: the built binary, its databases, its clients and its disasters.
 //! It knows `signalbox` only from outside: command line, HTTP, signals, files. It never links its code.
 
+pub mod backend;
 pub mod browser;
 pub mod client;
 pub mod cluster;
 pub mod demo;
 pub mod disk;
+pub mod edge;
 pub mod environment;
 pub mod installation;
 pub mod ledger;

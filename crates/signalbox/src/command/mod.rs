@@ -4,6 +4,7 @@ mod api_token;
 mod audit;
 mod demo;
 mod doctor;
+mod edge;
 mod events;
 mod key;
 mod link;
@@ -55,6 +56,8 @@ enum Command {
     Demo(demo::Demo),
     /// Serve everything: pixels, clicks, API, pages.
     Serve(serve::Serve),
+    /// The weighted reverse proxy in front of the versions of a service.
+    Edge(edge::Edge),
     /// Bring the database schema up to date.
     Migrate(migrate::Migrate),
     /// The keys that sign links.
@@ -114,6 +117,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Demo(command) => command.run(),
         Command::Serve(command) => command.run(),
+        Command::Edge(command) => command.run(),
         Command::Migrate(command) => command.run(),
         Command::Key(command) => command.run(),
         Command::Link(command) => command.run(),

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod canary;
 pub(crate) mod catch_up;
+pub(crate) mod edge;
 pub(crate) mod figures;
 pub(crate) mod history;
 pub(crate) mod machine;

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
 use crate::bench::audit::Audit;
+use crate::bench::edge::Edge;
 use crate::bench::figures::Engine;
 use crate::bench::history::History;
 use crate::bench::versions::Versions;
@@ -26,6 +27,7 @@ enum What {
     Audit(AuditArgs),
     Pages(Pages),
     Versions(VersionsArgs),
+    Edge(EdgeArgs),
     Canary(CanaryArgs),
 }
 
@@ -179,6 +181,63 @@ impl VersionsArgs {
     }
 }
 
+/// The edge against HAProxy and nginx as reverse proxies
+#[derive(Args)]
+struct EdgeArgs {
+    /// Length of a round
+    #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    rounds: u64,
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    connections: usize,
+    /// Requests per second of the open loops
+    #[arg(long, value_name = "N", default_value_t = 8_000.0)]
+    rate: f64,
+    /// Idle connections for the measurement of memory
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    idle: usize,
+    /// One round of 2 seconds and 1,000 idle connections: shows that the bench works
+    #[arg(long, conflicts_with_all = ["seconds", "rounds", "idle"])]
+    quick: bool,
+    /// Also write the figures to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Measure this binary instead of building one
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+}
+
+impl EdgeArgs {
+    fn run(mut self) -> Result<()> {
+        if self.quick {
+            (self.seconds, self.rounds, self.idle) = (2, 1, 1_000);
+        }
+        let guard = Guard::start()?;
+        tools::ensure(&guard, &tools::for_bench_of_edge(), true)?;
+        let binary = match &self.binary {
+            Some(binary) => std::path::absolute(binary)?,
+            None => Workspace::locate()?.release_binary()?,
+        };
+        let bench = Edge {
+            guard,
+            binary,
+            seconds: self.seconds,
+            rounds: usize::try_from(self.rounds)?,
+            connections: self.connections,
+            rate: self.rate,
+            idle: self.idle,
+        };
+        let figures = bench.run()?;
+        figures.print();
+        if let Some(file) = &self.json {
+            let json = serde_json::to_string_pretty(&figures)?;
+            std::fs::write(file, json + "\n").with_context(|| format!("cannot write {}", file.display()))?;
+        }
+        Ok(())
+    }
+}
+
 impl AuditArgs {
     fn run(self) -> Result<()> {
         let guard = Guard::start()?;
@@ -253,6 +312,7 @@ impl Bench {
             What::Audit(audit) => audit.run(),
             What::Pages(pages) => pages.run(),
             What::Versions(versions) => versions.run(),
+            What::Edge(edge) => edge.run(),
             What::Canary(canary) => canary.run(),
         }
     }

@@ -27,6 +27,9 @@ const NGINX: Tool =
     Tool { name: "nginx", package: "nginx-light", purpose: "the peer in the bench", found: || has("nginx") };
 const WRK: Tool = Tool { name: "wrk", package: "wrk", purpose: "load in the bench", found: || has("wrk") };
 
+const HAPROXY: Tool =
+    Tool { name: "HAProxy", package: "haproxy", purpose: "a peer in the bench of the edge", found: || has("haproxy") };
+
 /// Everything that `cargo xtask test` needs.
 pub(crate) const FOR_TESTS: &[Tool] = &[
     POSTGRES,
@@ -53,6 +56,11 @@ pub(crate) fn for_bench(postgres: bool) -> Vec<Tool> {
     let mut tools = vec![NGINX, WRK];
     tools.extend(postgres.then_some(POSTGRES));
     tools
+}
+
+/// What `cargo xtask bench edge` needs.
+pub(crate) fn for_bench_of_edge() -> Vec<Tool> {
+    vec![NGINX, HAPROXY, WRK]
 }
 
 /// Installs what is missing where it can and may; otherwise an error that names it.
