@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -120,7 +120,7 @@ fn write_to_stdout(lines: &Receiver<Vec<u8>>) {
     }
 }
 
-fn write_to_file(lines: &Receiver<Vec<u8>>, path: &PathBuf, mut file: File) {
+fn write_to_file(lines: &Receiver<Vec<u8>>, path: &Path, mut file: File) {
     let mut looked = std::time::Instant::now();
     loop {
         match lines.recv_timeout(LOOK) {

@@ -19,7 +19,7 @@ pub(crate) fn by_weight(weights: impl Iterator<Item = u32> + Clone, chance: u64)
     if total == 0 {
         return None;
     }
-    let mut point = (u128::from(chance) * u128::from(total) >> 64) as u64;
+    let mut point = ((u128::from(chance) * u128::from(total)) >> 64) as u64;
     weights.enumerate().find_map(|(place, weight)| {
         let weight = u64::from(weight);
         if point < weight {

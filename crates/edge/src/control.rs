@@ -128,7 +128,7 @@ impl Control {
         let (mut note, mut stored) = (String::new(), false);
         if !self.superseded.load(Ordering::SeqCst) {
             for (_, socket) in self.predecessors() {
-                match Client::new(&socket).with_patience(PREDECESSOR).as_successor().put_routes(&routes).await {
+                match Client::new(&socket).with_patience(PREDECESSOR).for_successor().put_routes(&routes).await {
                     Ok(applied) => threads += applied.threads,
                     // It has ended since, or another call was faster.
                     Err(error) => tracing::debug!(%error, "a draining edge took no routes"),

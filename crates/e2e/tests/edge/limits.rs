@@ -93,7 +93,7 @@ fn connections_are_bounded() -> Result<()> {
     let house = EdgeHouse::new()?;
     let limits = ["--connections", "40", "--connections-per-source", "20"];
     let server = house.start(&[&["--upstream", &backend.url()][..], &limits].concat())?;
-    let mut clients: Vec<Client> = (0..20).map(|_| Ok(server.client()?)).collect::<Result<_>>()?;
+    let mut clients: Vec<Client> = (0..20).map(|_| server.client()).collect::<Result<_>>()?;
     for client in &mut clients {
         ensure!(client.get("/")?.status == 200);
     }

@@ -56,7 +56,7 @@ impl Client {
         Self { patience, ..self }
     }
 
-    pub(crate) fn as_successor(self) -> Self {
+    pub(crate) fn for_successor(self) -> Self {
         Self { is_successor: true, ..self }
     }
 

@@ -56,10 +56,8 @@ pub(crate) fn read(
     for header in parsed.headers.iter() {
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
         match header.name.len() {
-            10 if is("connection") => {
-                if !connection.add(header.value) {
-                    return Err(BadAnswer);
-                }
+            10 if is("connection") && !connection.add(header.value) => {
+                return Err(BadAnswer);
             }
             12 if is("content-type") => {
                 let start = header.value.get(..17).unwrap_or_default();

@@ -71,10 +71,8 @@ impl<'h> Fields<'h> {
                 4 if is(b"host") => (fields.host, fields.hosts) = (Some(value), fields.hosts + 1),
                 6 if is(b"expect") => fields.expect = Some(value),
                 7 if is(b"upgrade") => fields.upgrade = Some(value),
-                10 if is(b"connection") => {
-                    if !fields.connection.add(value) {
-                        return Err(TooMany);
-                    }
+                10 if is(b"connection") && !fields.connection.add(value) => {
+                    return Err(TooMany);
                 }
                 10 if is(b"user-agent") => fields.agent = Some(value),
                 12 if is(b"x-request-id") => fields.request_id = Some(value),
