@@ -67,12 +67,14 @@ pub fn judge(step: &Step, elapsed: Duration, verdict: &Verdict, policy: &Policy)
         return decision(What::Hold, format!("{state} {at}, {left} left ({rule}): {}", verdict.words));
     }
     match then.action {
-        Action::RollBack => {
-            decision(What::RollBack, format!("rolled back {at}, {state} and the time is over ({rule}): {}", verdict.words))
-        }
-        Action::Promote => {
-            decision(What::Promote, format!("went on from {} % WITHOUT PROOF, {state} ({rule}): {}", step.weight, verdict.words))
-        }
+        Action::RollBack => decision(
+            What::RollBack,
+            format!("rolled back {at}, {state} and the time is over ({rule}): {}", verdict.words),
+        ),
+        Action::Promote => decision(
+            What::Promote,
+            format!("went on from {} % WITHOUT PROOF, {state} ({rule}): {}", step.weight, verdict.words),
+        ),
         Action::Ask => decision(What::Hold, format!("{state} {at}, waiting for a person ({rule}): {}", verdict.words)),
     }
 }

@@ -18,7 +18,7 @@ pub fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -68,10 +68,10 @@ pub fn period(period: Duration) -> String {
     let ms = period.as_millis();
     match ms {
         0 => "0s".to_owned(),
-        _ if ms % 86_400_000 == 0 => format!("{}d", ms / 86_400_000),
-        _ if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
-        _ if ms % 60_000 == 0 => format!("{}m", ms / 60_000),
-        _ if ms % 1_000 == 0 => format!("{}s", ms / 1_000),
+        _ if ms.is_multiple_of(86_400_000) => format!("{}d", ms / 86_400_000),
+        _ if ms.is_multiple_of(3_600_000) => format!("{}h", ms / 3_600_000),
+        _ if ms.is_multiple_of(60_000) => format!("{}m", ms / 60_000),
+        _ if ms.is_multiple_of(1_000) => format!("{}s", ms / 1_000),
         _ => format!("{ms}ms"),
     }
 }
@@ -90,7 +90,7 @@ pub fn elapsed(period: Duration) -> String {
 
 /// Two digits that say something: 1,873 is about 1,900.
 pub fn about(value: f64) -> u64 {
-    if !(value > 0.0) {
+    if value.is_nan() || value <= 0.0 {
         return 0;
     }
     let unit = 10f64.powf((value.log10().floor() - 1.0).max(0.0));
@@ -113,12 +113,24 @@ mod tests {
 
     #[test]
     fn numbers_read_well() {
-        assert_eq!([count(0), count(999), count(1_000), count(39_870), count(1_234_567)], ["0", "999", "1,000", "39,870", "1,234,567"]);
-        assert_eq!([percent(0.189), percent(0.0011), percent(1.0), percent(0.0), percent(0.000_031)], ["18.9 %", "0.11 %", "100 %", "0 %", "0.0031 %"]);
+        assert_eq!(
+            [count(0), count(999), count(1_000), count(39_870), count(1_234_567)],
+            ["0", "999", "1,000", "39,870", "1,234,567"]
+        );
+        assert_eq!(
+            [percent(0.189), percent(0.0011), percent(1.0), percent(0.0), percent(0.000_031)],
+            ["18.9 %", "0.11 %", "100 %", "0 %", "0.0031 %"]
+        );
         assert_eq!([points(0.004_1), points(-0.123)], ["+0.41 points", "-12.3 points"]);
-        assert_eq!([latency(850.0), latency(1_240.0), latency(43_200.0), latency(1_200_000.0)], ["850 µs", "1.2 ms", "43 ms", "1.2 s"]);
+        assert_eq!(
+            [latency(850.0), latency(1_240.0), latency(43_200.0), latency(1_200_000.0)],
+            ["850 µs", "1.2 ms", "43 ms", "1.2 s"]
+        );
         assert_eq!([about(1_873.0), about(7.2), about(0.0), about(f64::NAN)], [1_900, 8, 0, 0]);
-        assert_eq!([one_in(10_432.0), one_in(61.7), one_in(0.5), one_in(1e300)], ["1 in 10,000", "1 in 61", "1 in 1", "1 in a billion"]);
+        assert_eq!(
+            [one_in(10_432.0), one_in(61.7), one_in(0.5), one_in(1e300)],
+            ["1 in 10,000", "1 in 61", "1 in 1", "1 in a billion"]
+        );
         assert_eq!(elapsed(Duration::from_secs(130)), "2m 10s");
     }
 }

@@ -12,7 +12,7 @@ use signalbox_canary::window::{Arm, Errors, Measured, Reading, Tally, Window};
 const SECOND: i64 = 1_000_000;
 
 fn metric(name: &str, source: Source, worse: &str) -> Metric {
-    Metric { name: name.to_owned(), source, worse: worse.parse().unwrap(), min_trials: None, shadow: false }
+    Metric { name: name.to_owned(), source, worse: worse.parse().expect("a limit"), min_trials: None, shadow: false }
 }
 
 fn errors() -> Metric {
@@ -43,7 +43,7 @@ fn criteria(metrics: Vec<Metric>) -> Criteria {
 }
 
 fn judge(metrics: Vec<Metric>) -> Judge {
-    Judge::new(criteria(metrics)).unwrap()
+    Judge::new(criteria(metrics)).expect("criteria that make sense")
 }
 
 fn arm(requests: u64, errors: u64, latency_ms: u64) -> Arm {
@@ -109,7 +109,9 @@ fn a_canary_that_fails_too_often_fails_for_good() {
     assert!(verdict.words.contains("; limit +0.5 points; false alarm at most 1 in "), "{}", verdict.words);
     assert!(verdict.metrics[0].false_alarm < 0.025);
     healthy(&mut judge, 60..2_000);
-    assert_eq!(judge.verdict().outcome, Outcome::Fail);
+    let later = judge.verdict();
+    assert_eq!(later.outcome, Outcome::Fail);
+    assert_eq!(later.metrics[0].false_alarm, verdict.metrics[0].false_alarm);
 }
 
 #[test]
@@ -137,6 +139,25 @@ fn fewer_clicks_fail_and_read_like_the_sketch() {
 }
 
 #[test]
+fn a_metric_has_a_minimum_of_its_own() {
+    let mut metric = clicks();
+    metric.min_trials = Some(1_000);
+    let mut judge = Judge::new(Criteria { min_requests: 0, ..criteria(vec![metric]) }).unwrap();
+    let mut observe = |seconds: std::ops::Range<i64>| {
+        for at in seconds {
+            let value = Measured::Share { canary: Tally::new(90, 103), baseline: Tally::new(312, 1_000) };
+            judge.observe(&reading(second(at, Arm::default(), Arm::default()), "click-through", value));
+        }
+        judge.verdict()
+    };
+    let verdict = observe(0..4);
+    assert!(verdict.metrics[0].false_pass < 0.05, "{verdict:?}");
+    assert_eq!(verdict.outcome, Outcome::Insufficient);
+    assert!(verdict.words.contains("insufficient (412 of 1,000 opens)"), "{}", verdict.words);
+    assert_eq!(observe(4..10).outcome, Outcome::Pass);
+}
+
+#[test]
 fn silence_and_a_trickle_never_pass_and_the_policy_says_so() {
     let step = Step { weight: 1, hold: Duration::from_secs(300) };
     let policy = Policy::default();
@@ -146,7 +167,11 @@ fn silence_and_a_trickle_never_pass_and_the_policy_says_so() {
     assert_eq!(silent.verdict().outcome, Outcome::NoData);
     (0..1_200).for_each(|at| silent.observe(&second(at, Arm::default(), arm(500, 2, 40))));
     assert_eq!(silent.verdict().outcome, Outcome::NoData);
-    assert!(silent.verdict().words.contains("errors: no requests on 1.2.0 in this step (20m)"), "{}", silent.verdict().words);
+    assert!(
+        silent.verdict().words.contains("errors: no requests on 1.2.0 in this step (20m)"),
+        "{}",
+        silent.verdict().words
+    );
     assert_eq!(decide(&silent, 299).what, What::Continue);
     assert_eq!(decide(&silent, 1_199).what, What::Hold);
     let end = decide(&silent, 1_200);
@@ -245,10 +270,18 @@ fn limits_and_the_breaker_fail_without_a_comparison() {
     assert_eq!(verdict.words, "60 of 100 requests in a row failed on 1.2.0 (breaker 50 % of 20 requests)");
     let (failed, verdict) = run(arm(1_000, 12, 40), 400);
     assert_eq!((failed, verdict.outcome), (Some(299), Outcome::Fail));
-    assert!(verdict.words.contains("1.20 % of the requests of 1.2.0 fail: the limit > 1 % for 5m was exceeded"), "{}", verdict.words);
+    assert!(
+        verdict.words.contains("1.20 % of the requests of 1.2.0 fail: the limit > 1 % for 5m was exceeded"),
+        "{}",
+        verdict.words
+    );
     let (failed, verdict) = run(arm(100, 0, 600), 400);
     assert_eq!(failed, Some(299));
-    assert!(verdict.words.contains("the mean latency of 1.2.0 is 59") && verdict.words.contains("mean > 500ms for 5m"), "{}", verdict.words);
+    assert!(
+        verdict.words.contains("the mean latency of 1.2.0 is 59") && verdict.words.contains("mean > 500ms for 5m"),
+        "{}",
+        verdict.words
+    );
     let (failed, verdict) = run(arm(1_000, 1, 40), 400);
     assert_eq!((failed, verdict.outcome), (None, Outcome::Pass), "{}", verdict.words);
     assert!(verdict.words.starts_with("every limit is kept"), "{}", verdict.words);
@@ -274,7 +307,10 @@ fn criteria_that_make_no_sense_are_refused() {
     let fewer = metric("errors", Source::Errors { client: false }, "-5 %");
     assert!(matches!(refuse(criteria(vec![fewer])), BadCriteria::ErrorDirection(_)));
     for wrong in [0.0, -1.0, 0.6, f64::NAN] {
-        assert!(matches!(refuse(Criteria { false_alarms: wrong, ..criteria(vec![errors()]) }), BadCriteria::FalseAlarms(_)));
+        assert!(matches!(
+            refuse(Criteria { false_alarms: wrong, ..criteria(vec![errors()]) }),
+            BadCriteria::FalseAlarms(_)
+        ));
     }
     let swapped = Limits { errors: Some("mean > 1s for 5m".parse().unwrap()), ..Limits::default() };
     assert_eq!(refuse(Criteria { limits: swapped, ..criteria(vec![errors()]) }), BadCriteria::ErrorLimit);
@@ -305,7 +341,7 @@ fn quarter(at: usize, (n, x, m, y): (u64, u64, u64, u64)) -> Window {
 }
 
 fn merged(windows: &[Window]) -> Window {
-    let (first, last) = (windows.first().unwrap(), windows.last().unwrap());
+    let (first, last) = (windows.first().expect("a window"), windows.last().expect("a window"));
     let sum = |of: fn(&Window) -> &Arm| {
         windows.iter().fold(Arm::default(), |mut sum, window| {
             sum.requests += of(window).requests;

@@ -102,7 +102,7 @@ impl Line {
     /// What a request of the canary adds to the logarithm of the evidence, with the best bet, if these are the true
     /// probabilities and `ratio` requests go to the canary for each one to the baseline.
     pub fn growth(&self, against: Against, canary: f64, baseline: f64, ratio: f64) -> f64 {
-                let growth = |odds: &f64| {
+        let growth = |odds: &f64| {
             self.stake(*odds, baseline, ratio).map_or(0.0, |stake| {
                 let expected = |rate: f64, event: f64, other: f64| rate * event.ln() + (1.0 - rate) * other.ln();
                 expected(canary, stake.canary_event, stake.canary_other)

@@ -99,17 +99,13 @@ impl Exceedance {
         if self.levels.is_empty() {
             return 1.0;
         }
-        let each = self.levels.iter().map(|level| {
-            level.slower.beyond(&tallies(level.above, canary, baseline))
-        });
+        let each = self.levels.iter().map(|level| level.slower.beyond(&tallies(level.above, canary, baseline)));
         each.sum::<f64>() / self.levels.len() as f64
     }
 
     /// Evidence that it is not, at every bound: the least.
     pub fn within(&self, canary: &Histogram, baseline: &Histogram) -> f64 {
-        let each = self.levels.iter().map(|level| {
-            level.within.within(&tallies(level.below, canary, baseline))
-        });
+        let each = self.levels.iter().map(|level| level.within.within(&tallies(level.below, canary, baseline)));
         each.fold(f64::INFINITY, f64::min).min(if self.levels.is_empty() { 1.0 } else { f64::INFINITY })
     }
 

@@ -34,7 +34,6 @@ pub(super) struct Comparison {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[expect(clippy::large_enum_variant, reason = "there are a handful of metrics, and each lives as long as the judge")]
 pub(super) enum Test {
     Share(ShareTest),
     Latency(LatencyTest),
@@ -55,7 +54,7 @@ impl Comparison {
         let test = match metric.source {
             Source::Errors { .. } | Source::Share { .. } => {
                 Test::Share(ShareTest::new(line, metric.worse.bad, alpha, Show::Both))
-            },
+            }
             Source::Latency => Test::Latency(LatencyTest {
                 exceedance: Exceedance::new(line.factor, alpha),
                 canary: Histogram::default(),

@@ -94,12 +94,9 @@ impl Judge {
                 let seen = test.seen();
                 let difference = test.estimate().difference(test.dispersion(), SHOWN);
                 match comparison.estimate().and_then(|estimate| estimate.rates()) {
-                    Some((canary, baseline)) => (
-                        Unit::Share,
-                        arm(canary, seen.canary.trials),
-                        arm(baseline, seen.baseline.trials),
-                        difference,
-                    ),
+                    Some((canary, baseline)) => {
+                        (Unit::Share, arm(canary, seen.canary.trials), arm(baseline, seen.baseline.trials), difference)
+                    }
                     None => (Unit::Share, None, None, None),
                 }
             }
@@ -108,12 +105,9 @@ impl Judge {
                 (Unit::Microseconds, canary, baseline, difference)
             }
             Test::Sample { paired, .. } => match paired.means() {
-                Some((canary, baseline)) => (
-                    Unit::Value,
-                    arm(canary, paired.pairs()),
-                    arm(baseline, paired.pairs()),
-                    paired.difference(SHOWN),
-                ),
+                Some((canary, baseline)) => {
+                    (Unit::Value, arm(canary, paired.pairs()), arm(baseline, paired.pairs()), paired.difference(SHOWN))
+                }
                 None => (Unit::Value, None, None, None),
             },
         }
@@ -245,11 +239,7 @@ impl Judge {
 fn latency_estimates(test: &LatencyTest) -> (Option<ArmEstimate>, Option<ArmEstimate>, Option<Difference>) {
     let arm = |histogram: &crate::histogram::Histogram| {
         let value = histogram.quantile_us(0.5)? as f64;
-        Some(ArmEstimate {
-            value,
-            tail: histogram.quantile_us(0.99).map(|tail| tail as f64),
-            count: histogram.total(),
-        })
+        Some(ArmEstimate { value, tail: histogram.quantile_us(0.99).map(|tail| tail as f64), count: histogram.total() })
     };
     let bounds = |histogram: &crate::histogram::Histogram| {
         let count = histogram.total() as f64;

@@ -108,12 +108,8 @@ fn explain_breaker(watch: &breaker::Watch, canary: &str) -> RuleVerdict {
 fn explain_burn(watch: &burn::Watch, canary: &str) -> RuleVerdict {
     let burn = watch.burn();
     let times = |rate: f64| words::plain((rate * 10.0).round() / 10.0);
-    let rule = format!(
-        "burn rate {}× over {} and {}",
-        times(burn.rate),
-        words::period(burn.long),
-        words::period(burn.short)
-    );
+    let rule =
+        format!("burn rate {}× over {} and {}", times(burn.rate), words::period(burn.long), words::period(burn.short));
     let (outcome, words) = match (watch.tripped(), watch.rates()) {
         (Some(rate), _) => {
             let objective = words::percent(burn.objective);

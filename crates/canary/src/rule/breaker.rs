@@ -101,8 +101,18 @@ mod tests {
             assert_eq!(breaker, Breaker { share: 0.5, requests: 20 });
             assert_eq!(String::from(breaker), "50 % of 20 requests");
         }
-        for wrong in ["", "50", "50 % 20 requests", "0 % of 20 requests", "101 % of 20 requests", "NaN % of 20 requests",
-            "50 % of 1 requests", "50 % of -3 requests", "50 % of20 requests", "50 % of 99999999999999999999 requests"] {
+        for wrong in [
+            "",
+            "50",
+            "50 % 20 requests",
+            "0 % of 20 requests",
+            "101 % of 20 requests",
+            "NaN % of 20 requests",
+            "50 % of 1 requests",
+            "50 % of -3 requests",
+            "50 % of20 requests",
+            "50 % of 99999999999999999999 requests",
+        ] {
             assert!(Breaker::parse(wrong).is_err(), "{wrong}");
         }
     }

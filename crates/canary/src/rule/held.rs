@@ -156,7 +156,6 @@ impl Watch {
         let since = self.since?;
         Some(Duration::from_micros(u64::try_from(self.now.saturating_sub(since)).unwrap_or(0)))
     }
-
 }
 
 /// A mean is kept as a share of this many microseconds per request, so that sums stay tallies: an hour.
@@ -179,8 +178,22 @@ mod tests {
             assert_eq!(held, Held { limit, hold: Duration::from_secs(300) });
             assert_eq!(String::from(held), text);
         }
-        for wrong in ["", "1 %", "> 1 %", "> 1 for 5m", "> -1 % for 5m", "> 1 % for ever", "> 1 % for 0s", "median > 1s for 5m",
-            "p0 > 1s for 5m", "p100 > 1s for 5m", "pNaN > 1s for 5m", "> NaN % for 5m", "mean > 5 for 5m", "mean > 500ms for 999d"] {
+        for wrong in [
+            "",
+            "1 %",
+            "> 1 %",
+            "> 1 for 5m",
+            "> -1 % for 5m",
+            "> 1 % for ever",
+            "> 1 % for 0s",
+            "median > 1s for 5m",
+            "p0 > 1s for 5m",
+            "p100 > 1s for 5m",
+            "pNaN > 1s for 5m",
+            "> NaN % for 5m",
+            "mean > 5 for 5m",
+            "mean > 500ms for 999d",
+        ] {
             assert!(Held::parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -81,7 +81,8 @@ mod tests {
             assert_eq!(String::from(Then::parse(text).unwrap()), text);
         }
         assert_eq!(Then::parse("hold 15m, then roll back"), Ok(Then::default()));
-        for wrong in ["", "pass", "hold 15m", "hold, then roll back", "hold 15m then roll back", "hold 15m, roll back"] {
+        for wrong in ["", "pass", "hold 15m", "hold, then roll back", "hold 15m then roll back", "hold 15m, roll back"]
+        {
             assert!(Then::parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -34,9 +34,8 @@ impl Worse {
             )
         };
         let text = text.trim();
-        let unsigned = || {
-            format!("{:?} does not say which direction is worse; begin it with + or -", words::short(text))
-        };
+        let unsigned =
+            || format!("{:?} does not say which direction is worse; begin it with + or -", words::short(text));
         let (bad, rest) = match text.chars().next() {
             Some('+') => (Bad::Above, &text[1..]),
             Some('-') => (Bad::Below, &text[1..]),

@@ -41,7 +41,8 @@ fn at(experiment: &[f64], control: &[f64], shift: f64) -> f64 {
     let deviation = pairs - n * m / 2.0;
     let mut all: Vec<f64> = experiment.iter().map(|value| value - shift).chain(control.iter().copied()).collect();
     all.sort_unstable_by(f64::total_cmp);
-    let ties: f64 = all.chunk_by(|left, right| left == right).map(|run| (run.len() as f64).powi(3) - run.len() as f64).sum();
+    let ties: f64 =
+        all.chunk_by(|left, right| left == right).map(|run| (run.len() as f64).powi(3) - run.len() as f64).sum();
     let variance = n * m / 12.0 * (n + m + 1.0 - ties / ((n + m) * (n + m - 1.0)));
     if variance <= 0.0 {
         return 0.0;

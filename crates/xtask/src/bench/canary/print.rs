@@ -15,7 +15,10 @@ pub(crate) fn print(figures: &Figures) {
     println!("\nFalse alarms as bad as the limits allow, peers calibrated there\n");
     header(&["signalbox, limits"], "", "", false);
     for scenario in figures.scenarios.iter().filter(|scenario| scenario.at_limit) {
-        row(scenario.name, std::iter::once(share(&scenario.limits)).chain(scenario.calibrated_at_limit.iter().map(share)));
+        row(
+            scenario.name,
+            std::iter::once(share(&scenario.limits)).chain(scenario.calibrated_at_limit.iter().map(share)),
+        );
     }
     println!("\nRequests of a healthy canary until it passes within its limits\n");
     for scenario in figures.scenarios.iter().filter(|scenario| scenario.healthy) {
@@ -36,7 +39,9 @@ pub(crate) fn print(figures: &Figures) {
     table("… with limits, peers calibrated to 5 % false alarms at the limits", faulty(), |scenario| {
         (&scenario.limits, &scenario.calibrated_at_limit)
     });
-    table("… with limits, peers with their usual constants", faulty(), |scenario| (&scenario.limits, &scenario.usual));
+    table("… with limits, peers with their usual constants", faulty(), |scenario| {
+        (&scenario.limits, &scenario.usual)
+    });
     println!("\nBounds\n");
     for rule in &figures.rules {
         println!("- {}, {}: {:?}", rule.peer, rule.how, rule.bounds);
@@ -57,7 +62,8 @@ fn table<'f>(
 }
 
 fn header(ours: &[&str], first: &str, second: &str, twice: bool) {
-    let peer = |peer: Peer, how: &str| if how.is_empty() { peer.name().to_owned() } else { format!("{}, {how}", peer.name()) };
+    let peer =
+        |peer: Peer, how: &str| if how.is_empty() { peer.name().to_owned() } else { format!("{}, {how}", peer.name()) };
     let mut columns: Vec<String> = ours.iter().map(|&column| column.to_owned()).collect();
     columns.extend(Peer::ALL.map(|which| peer(which, first)));
     if twice {

@@ -8,7 +8,12 @@ use super::scenario::Scenario;
 use super::stream::{Latencies, Stream};
 
 /// The same seed gives the same roll-outs, however many cores there are.
-pub(super) fn simulate(scenario: &Scenario, latencies: &Latencies, roll_outs: usize, seed: u64) -> Result<Vec<RollOut>> {
+pub(super) fn simulate(
+    scenario: &Scenario,
+    latencies: &Latencies,
+    roll_outs: usize,
+    seed: u64,
+) -> Result<Vec<RollOut>> {
     let judges = Judges { strict: judge(Setting::Strict)?, limits: judge(Setting::Limits)?, breaker: breaker()? };
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(roll_outs.max(1));
     let passes = scenario.is_healthy();

@@ -4,7 +4,8 @@ use signalbox_canary::window::{Arm, Errors, Measured, Reading, Tally, Window};
 
 use super::random::Random;
 use super::scenario::{
-    BEFORE_SECONDS, ERRORS, Fault, HEALTHY, MEDIAN_US, Noise, ORDERS, PER_SECOND, SHARES, SPREAD, STEP_SECONDS, Scenario, VISITS,
+    BEFORE_SECONDS, ERRORS, Fault, HEALTHY, MEDIAN_US, Noise, ORDERS, PER_SECOND, SHARES, SPREAD, STEP_SECONDS,
+    Scenario, VISITS,
 };
 
 const TABLE: usize = 1 << 14;
@@ -41,7 +42,8 @@ fn normal_quantile(share: f64) -> f64 {
 pub(super) fn normal_share(z: f64) -> f64 {
     let x = z.abs() / std::f64::consts::SQRT_2;
     let t = 1.0 / (1.0 + 0.327_591_1 * x);
-    let poly = ((((1.061_405_429 * t - 1.453_152_027) * t + 1.421_413_741) * t - 0.284_496_736) * t + 0.254_829_592) * t;
+    let poly =
+        ((((1.061_405_429 * t - 1.453_152_027) * t + 1.421_413_741) * t - 0.284_496_736) * t + 0.254_829_592) * t;
     let upper = 0.5 * poly * (-x * x).exp();
     if z > 0.0 { 1.0 - upper } else { upper }
 }
@@ -72,7 +74,16 @@ impl<'s> Stream<'s> {
         let nothing = Measured::Share { canary: Tally::default(), baseline: Tally::default() };
         let readings = vec![Reading { metric: ORDERS_METRIC.to_owned(), value: nothing }];
         let window = Window { readings, ..Window::default() };
-        Self { scenario, latencies, random: Random::new(seed), second: 0, outage_until: i64::MIN, window, control: Control::default(), lean: false }
+        Self {
+            scenario,
+            latencies,
+            random: Random::new(seed),
+            second: 0,
+            outage_until: i64::MIN,
+            window,
+            control: Control::default(),
+            lean: false,
+        }
     }
 
     /// A second before the canary begins.
