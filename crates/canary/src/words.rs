@@ -90,7 +90,7 @@ pub fn elapsed(period: Duration) -> String {
 
 /// Two digits that say something: 1,873 is about 1,900.
 pub fn about(value: f64) -> u64 {
-    if !(value > 0.0) {
+    if value.is_nan() || value <= 0.0 {
         return 0;
     }
     let unit = 10f64.powf((value.log10().floor() - 1.0).max(0.0));

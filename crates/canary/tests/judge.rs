@@ -12,7 +12,7 @@ use signalbox_canary::window::{Arm, Errors, Measured, Reading, Tally, Window};
 const SECOND: i64 = 1_000_000;
 
 fn metric(name: &str, source: Source, worse: &str) -> Metric {
-    Metric { name: name.to_owned(), source, worse: worse.parse().unwrap(), min_trials: None, shadow: false }
+    Metric { name: name.to_owned(), source, worse: worse.parse().expect("a limit"), min_trials: None, shadow: false }
 }
 
 fn errors() -> Metric {
@@ -43,7 +43,7 @@ fn criteria(metrics: Vec<Metric>) -> Criteria {
 }
 
 fn judge(metrics: Vec<Metric>) -> Judge {
-    Judge::new(criteria(metrics)).unwrap()
+    Judge::new(criteria(metrics)).expect("criteria that make sense")
 }
 
 fn arm(requests: u64, errors: u64, latency_ms: u64) -> Arm {
@@ -109,7 +109,9 @@ fn a_canary_that_fails_too_often_fails_for_good() {
     assert!(verdict.words.contains("; limit +0.5 points; false alarm at most 1 in "), "{}", verdict.words);
     assert!(verdict.metrics[0].false_alarm < 0.025);
     healthy(&mut judge, 60..2_000);
-    assert_eq!(judge.verdict().outcome, Outcome::Fail);
+    let later = judge.verdict();
+    assert_eq!(later.outcome, Outcome::Fail);
+    assert_eq!(later.metrics[0].false_alarm, verdict.metrics[0].false_alarm);
 }
 
 #[test]
@@ -134,6 +136,25 @@ fn fewer_clicks_fail_and_read_like_the_sketch() {
     assert_eq!(verdict.outcome, Outcome::Fail);
     let start = "click-through 18.9 % on 1.2.0 against 31.2 % on 1.1.0 (2,120 and 40,000 opens; limit -5 %; false alarm at most 1 in ";
     assert!(verdict.words.starts_with(start), "{}", verdict.words);
+}
+
+#[test]
+fn a_metric_has_a_minimum_of_its_own() {
+    let mut metric = clicks();
+    metric.min_trials = Some(1_000);
+    let mut judge = Judge::new(Criteria { min_requests: 0, ..criteria(vec![metric]) }).unwrap();
+    let mut observe = |seconds: std::ops::Range<i64>| {
+        for at in seconds {
+            let value = Measured::Share { canary: Tally::new(90, 103), baseline: Tally::new(312, 1_000) };
+            judge.observe(&reading(second(at, Arm::default(), Arm::default()), "click-through", value));
+        }
+        judge.verdict()
+    };
+    let verdict = observe(0..4);
+    assert!(verdict.metrics[0].false_pass < 0.05, "{verdict:?}");
+    assert_eq!(verdict.outcome, Outcome::Insufficient);
+    assert!(verdict.words.contains("insufficient (412 of 1,000 opens)"), "{}", verdict.words);
+    assert_eq!(observe(4..10).outcome, Outcome::Pass);
 }
 
 #[test]
@@ -320,7 +341,7 @@ fn quarter(at: usize, (n, x, m, y): (u64, u64, u64, u64)) -> Window {
 }
 
 fn merged(windows: &[Window]) -> Window {
-    let (first, last) = (windows.first().unwrap(), windows.last().unwrap());
+    let (first, last) = (windows.first().expect("a window"), windows.last().expect("a window"));
     let sum = |of: fn(&Window) -> &Arm| {
         windows.iter().fold(Arm::default(), |mut sum, window| {
             sum.requests += of(window).requests;

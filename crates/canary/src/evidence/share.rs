@@ -219,14 +219,14 @@ mod tests {
     #[test]
     fn a_fault_that_comes_late_is_found_as_well() {
         let mut test = ShareTest::new(SAME, Bad::Above, 0.01, Show::Both);
-        (0..3_000).for_each(|second| test.settle(&Tallies::new((u64::from(second % 10 == 0), 25), (4, 975))));
+        (0..3_000).for_each(|_| test.settle(&Tallies::new((1, 250), (4, 1_000))));
         assert!(test.beyond(&Tallies::default()) < 1.0);
         let mut seconds = 0;
         while test.beyond(&Tallies::default()) < 100.0 {
-            test.settle(&Tallies::new((2, 25), (4, 975)));
+            test.settle(&Tallies::new((5, 250), (4, 1_000)));
             seconds += 1;
         }
-        assert!(seconds < 60, "{seconds}");
+        assert!(seconds < 15, "{seconds}");
     }
 
     #[test]

@@ -34,7 +34,6 @@ pub(super) struct Comparison {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[expect(clippy::large_enum_variant, reason = "there are a handful of metrics, and each lives as long as the judge")]
 pub(super) enum Test {
     Share(ShareTest),
     Latency(LatencyTest),
