@@ -57,7 +57,8 @@ fn traffic(plan: &Plan, lines: &mut Vec<String>) {
         lines.push("traffic: not seen".into());
         return;
     };
-    lines.push(format!("traffic seen: {} requests/s over {}", traffic.requests_per_second, traffic.seen_for));
+    let from = traffic.seen_for.map_or("as it was given".to_owned(), |time| format!("seen over {time}"));
+    lines.push(format!("traffic: {} requests/s, {from}", traffic.requests_per_second));
     for step in &plan.traffic.steps {
         let needs = step.needs.map_or("longer than a year".to_owned(), |needs| rounded(needs).to_string());
         let told = match step.decides {

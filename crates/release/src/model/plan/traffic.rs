@@ -9,8 +9,8 @@ use crate::model::value::Percent;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Traffic {
     pub requests_per_second: f64,
-    /// Over how long it was seen.
-    pub seen_for: Period,
+    /// Over how long it was seen; none: somebody said so.
+    pub seen_for: Option<Period>,
 }
 
 /// How long each step needs at the traffic seen.
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn the_arithmetic_of_the_field() {
         // Zero errors in 300 requests prove less than 1 % at 95 %: at 1 % over 5 minutes that takes 100 requests a second.
-        let traffic = |requests_per_second| Traffic { requests_per_second, seen_for: Period::from_secs(3600) };
+        let traffic = |requests_per_second| Traffic { requests_per_second, seen_for: None };
         assert_eq!(time_for(300, Percent::whole(1), traffic(100.0)), Some(Period::from_secs(300)));
         assert_eq!(time_for(300, Percent::whole(1), traffic(0.0)), None);
         assert_eq!(time_for(300, Percent::whole(1), traffic(f64::NAN)), None);

@@ -6,7 +6,6 @@ use clap::Args;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use signalbox_core::clock::{Clock as _, SystemClock};
-use signalbox_core::setting::Period;
 use signalbox_release::model::exit::Exit;
 use signalbox_release::model::manifest::Manifest;
 use signalbox_release::model::migration::{Set, read};
@@ -50,8 +49,7 @@ impl PlanArgs {
         let live: Live = from_json(self.live.as_deref())?;
         let evidence: Evidence = from_json(self.evidence.as_deref())?;
         let set = self.migrations(&manifest, &version)?;
-        let traffic =
-            self.traffic.map(|requests_per_second| Traffic { requests_per_second, seen_for: Period::from_secs(3600) });
+        let traffic = self.traffic.map(|requests_per_second| Traffic { requests_per_second, seen_for: None });
         let made = plan(Inputs {
             manifest: &manifest,
             version: &version,
