@@ -33,6 +33,7 @@ impl Seen {
 pub struct Backend {
     pub address: SocketAddr,
     inner: Arc<Inner>,
+    accepting: Option<std::thread::JoinHandle<()>>,
 }
 
 struct Inner {
@@ -66,7 +67,7 @@ impl Backend {
             open: Mutex::default(),
         });
         let serving = Arc::clone(&inner);
-        std::thread::spawn(move || {
+        let accepting = std::thread::spawn(move || {
             for stream in listener.incoming().map_while(std::io::Result::ok) {
                 if serving.stopped.load(Ordering::SeqCst) {
                     return;
@@ -79,7 +80,7 @@ impl Backend {
                 std::thread::spawn(move || inner.serve(stream));
             }
         });
-        Ok(Self { address, inner })
+        Ok(Self { address, inner, accepting: Some(accepting) })
     }
 
     pub fn url(&self) -> String {
@@ -124,6 +125,7 @@ impl Drop for Backend {
         self.cut();
         // Wakes the thread that accepts, which then ends and closes the port.
         let _ = TcpStream::connect_timeout(&self.address, Duration::from_secs(1));
+        let _ = self.accepting.take().map(std::thread::JoinHandle::join);
     }
 }
 

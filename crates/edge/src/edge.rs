@@ -16,7 +16,7 @@ use signalbox_tls::current::Current;
 use signalbox_tls::watch::Files;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UnixListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::access_log::Writer;
@@ -171,9 +171,11 @@ async fn generation(
         // The first epoch is on disk from the beginning, so that what runs is what would start again.
         control.disk.store_routes(&plan.routes)?;
     }
+    // Whoever reads that we listen may tell us to end in the next moment.
+    let stops = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
     ready(listening);
 
-    wait_for_the_end(&control).await?;
+    wait_for_the_end(&control, stops).await;
     drain(&control).await;
     noting.abort();
     handing.abort();
@@ -279,16 +281,14 @@ async fn note_down(control: Arc<Control>) {
     }
 }
 
-async fn wait_for_the_end(control: &Control) -> Result<(), EdgeError> {
+async fn wait_for_the_end(control: &Control, [mut terminate, mut interrupt]: [Signal; 2]) {
     let mut finishing = control.finishing.subscribe();
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
         _ = finishing.wait_for(|finishing| *finishing) => (),
         _ = terminate.recv() => (),
         _ = interrupt.recv() => (),
     }
     control.finish();
-    Ok(())
 }
 
 /// Accepts nothing more; waits until connections have ended, and lets go of those that do not.

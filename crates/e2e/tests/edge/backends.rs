@@ -39,6 +39,7 @@ fn a_backend_that_is_gone_slow_or_broken_is_told_apart() -> Result<()> {
     let mut cut = Vec::new();
     stream.read_to_end(&mut cut)?;
     ensure!(cut.ends_with(b"5\r\nhello\r\n"), "no last chunk: {:?}", String::from_utf8_lossy(&cut));
+    house.wait_until_closed("v1")?;
     let arm = house.arm("v1")?;
     ensure!(
         arm["answered_by_edge"] == json!({"bad_gateway": 2, "unavailable": 0, "gateway_timeout": 1, "other": 0}),
@@ -112,6 +113,7 @@ fn another_instance_answers_for_one_that_is_gone() -> Result<()> {
     for _ in 0..50 {
         ensure!(client.get("/")?.text() == "one");
     }
+    house.wait_until_closed("v1")?;
     let arm = house.arm("v1")?;
     ensure!(arm["retries"].as_u64() > Some(0) && arm["answered"]["s2xx"] == json!(50), "{arm}");
     server.terminate()
