@@ -27,7 +27,9 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        run_sql(&self.cluster, &format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        // Only a superuser may end an autovacuum that is at work in it.
+        let superuser = environment::postgres_superuser().expect("xtask names the superuser");
+        run_sql(&superuser, &format!("DROP DATABASE {} WITH (FORCE)", self.name));
     }
 }
 

@@ -97,8 +97,11 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         if let Some(database) = &self.database {
-            let cluster = with_database(&database.url, "postgres");
-            run_sql(&cluster, &[&format!("DROP DATABASE {} WITH (FORCE)", database.name)]);
+            // Only a superuser may end an autovacuum that is at work in it.
+            run_sql(
+                &variable("SIGNALBOX_TEST_POSTGRES_SUPER"),
+                &[&format!("DROP DATABASE {} WITH (FORCE)", database.name)],
+            );
         }
     }
 }
