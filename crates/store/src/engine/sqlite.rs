@@ -157,7 +157,15 @@ pub(crate) fn connect(path: &Path, faults: Faults) -> Result<Connection, StoreEr
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA wal_autocheckpoint = 0;
          PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -{CACHE_KIB}; PRAGMA trusted_schema = OFF;"
     );
-    conn.execute_batch(&setup).map_err(|error| match map_error(error, "open") {
+    // Who turns a new file into one with a write-ahead log makes others fail at once, whatever their patience.
+    let begun = std::time::Instant::now();
+    let done = loop {
+        match conn.execute_batch(&setup).map_err(|error| map_error(error, "open")) {
+            Err(StoreError::Busy) if begun.elapsed() < BUSY_PATIENCE => std::thread::sleep(Duration::from_millis(5)),
+            done => break done,
+        }
+    };
+    done.map_err(|error| match error {
         StoreError::NotADatabase { .. } => StoreError::NotADatabase { path: path.display().to_string() },
         StoreError::Corrupt(_) if !looks_like_sqlite(path) => {
             StoreError::NotADatabase { path: path.display().to_string() }
