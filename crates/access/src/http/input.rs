@@ -4,6 +4,8 @@ use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
+use percent_encoding::percent_decode;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use signalbox_http::reply::Refusal;
 use signalbox_http::route::session_cookie;
@@ -13,6 +15,13 @@ use crate::sign_in::Browser;
 
 /// No form and no body of this feature is larger.
 const MOST_BYTES: usize = 64 * 1024;
+
+/// What a page is asked to confirm after a form was sent.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    pub(super) done: String,
+}
 
 /// The fields of a form, in order; a field may come several times.
 pub struct Fields(Vec<(String, String)>);
@@ -77,21 +86,11 @@ async fn body(request: Request) -> Result<bytes::Bytes, Refusal> {
 fn serde_urlencoded(body: &[u8]) -> Result<Vec<(String, String)>, Refusal> {
     let wrong = || Refusal::bad_request("the form is not readable");
     let decode = |text: &[u8]| -> Option<String> {
-        let mut bytes = Vec::with_capacity(text.len());
-        let mut rest = text;
-        while let Some((first, more)) = rest.split_first() {
-            rest = more;
-            match first {
-                b'+' => bytes.push(b' '),
-                b'%' => {
-                    let (digits, more) = rest.split_at_checked(2)?;
-                    bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
-                    rest = more;
-                }
-                other => bytes.push(*other),
-            }
-        }
-        String::from_utf8(bytes).ok()
+        // What follows a percent sign is two digits; the library would leave anything else as it is.
+        let mut after = text.split(|byte| *byte == b'%').skip(1);
+        let digits = |part: &[u8]| part.get(..2).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
+        let spaced: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+        after.all(digits).then(|| percent_decode(&spaced).collect()).and_then(|bytes| String::from_utf8(bytes).ok())
     };
     let parts = body.split(|byte| *byte == b'&').filter(|part| !part.is_empty());
     parts
@@ -125,7 +124,7 @@ mod tests {
         let fields = Fields(serde_urlencoded(b"a=1+2&b=%C3%BC%0D%0A&a=&c").unwrap());
         assert_eq!((fields.get("a"), fields.get("b"), fields.get("c")), ("1 2", "ü\r\n", ""));
         assert_eq!(fields.all("a").collect::<Vec<_>>(), ["1 2", ""]);
-        for wrong in ["a=%", "a=%G0", "a=%FF"] {
+        for wrong in ["a=%", "a=%G0", "a=%+f", "a=%FF"] {
             assert!(serde_urlencoded(wrong.as_bytes()).is_err(), "{wrong}");
         }
     }

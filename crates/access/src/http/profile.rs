@@ -3,7 +3,6 @@
 use axum::extract::{Extension, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::Deserialize;
 use signalbox_core::id::{SessionId, UserId};
 use signalbox_http::caller::Caller;
 use signalbox_http::page::Frame;
@@ -11,7 +10,7 @@ use signalbox_http::reply::{Refusal, Reply};
 use zeroize::Zeroizing;
 
 use super::answer::*;
-use super::input::Fields;
+use super::input::{Asked, Fields};
 use super::parts::{SessionRow, session_row};
 use crate::email::Email;
 use crate::error::AccessError;
@@ -44,12 +43,6 @@ pub(super) struct SecurityPage {
     current_error: String,
     password_error: String,
     again_error: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Asked {
-    #[serde(default)]
-    done: String,
 }
 
 /// The user behind a page that only users reach.

@@ -2,13 +2,13 @@
 
 use axum::extract::{Extension, Path, Query, State};
 use axum::response::Response;
-use serde::Deserialize;
 use signalbox_core::id::SessionId;
 use signalbox_http::caller::{Caller, Permission};
 use signalbox_http::page::Frame;
 use signalbox_http::reply::{Refusal, Reply};
 
 use super::answer::*;
+use super::input::Asked;
 use super::parts::{SessionRow, session_row};
 use crate::error::AccessError;
 use crate::sessions;
@@ -21,12 +21,6 @@ struct SessionsPage {
     frame: Frame,
     may_write: bool,
     rows: Vec<SessionRow>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Asked {
-    #[serde(default)]
-    done: String,
 }
 
 pub(super) async fn list(

@@ -2,7 +2,6 @@
 
 use axum::extract::{Extension, Path, Query, State};
 use axum::response::Response;
-use serde::Deserialize;
 use signalbox_core::id::TokenId;
 use signalbox_core::setting::Period;
 use signalbox_core::time::Micros;
@@ -13,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::answer::*;
 use super::confirm::ConfirmPage;
-use super::input::Fields;
+use super::input::{Asked, Fields};
 use super::parts::{Choice, Moment, choices, chosen_reach, moment, reach_words, reachable};
 use crate::error::AccessError;
 use crate::reach::Reach;
@@ -66,12 +65,6 @@ struct MadePage {
     frame: Frame,
     name: String,
     secret: Zeroizing<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Asked {
-    #[serde(default)]
-    done: String,
 }
 
 pub(super) async fn list(

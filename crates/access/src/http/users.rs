@@ -2,7 +2,6 @@
 
 use axum::extract::{Extension, Path, Query, State};
 use axum::response::Response;
-use serde::Deserialize;
 use signalbox_core::id::UserId;
 use signalbox_http::caller::{Caller, Permission};
 use signalbox_http::page::Frame;
@@ -10,7 +9,7 @@ use signalbox_http::reply::{Refusal, Reply};
 
 use super::answer::*;
 use super::confirm::ConfirmPage;
-use super::input::Fields;
+use super::input::{Asked, Fields};
 use super::parts::{Choice, Moment, choices, chosen_reach, moment, reach_words, reachable};
 use crate::email::Email;
 use crate::error::AccessError;
@@ -83,12 +82,6 @@ struct LinkPage {
     id: UserId,
     email: String,
     path: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Asked {
-    #[serde(default)]
-    done: String,
 }
 
 fn row(user: &User, principals: &[Principal]) -> Row {

@@ -1,6 +1,7 @@
 //! What the document says is what is taken: unknown parameters, other media types and answers that nobody wants are
 //! refused before a handler sees them, and after the caller was checked.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
@@ -8,6 +9,7 @@ use axum::extract::{MatchedPath, Query, Request, State};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use percent_encoding::percent_decode_str;
 
 use super::document::{Described, query_names};
 use super::operation::Operation;
@@ -116,24 +118,8 @@ fn check_path(uri: &Uri) -> Reply<()> {
 }
 
 /// The text behind percent signs, if it is one that a database can hold.
-fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let hex = |digit: &u8| char::from(*digit).to_digit(16);
-        (bytes, rest) = match (first, tail) {
-            (b'%', [high, low, after @ ..]) if hex(high).is_some() && hex(low).is_some() => {
-                let byte = hex(high)? * 16 + hex(low)?;
-                bytes.push(u8::try_from(byte).ok()?);
-                (bytes, after)
-            }
-            _ => {
-                bytes.push(*first);
-                (bytes, tail)
-            }
-        };
-    }
-    String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
+fn decoded(text: &str) -> Option<Cow<'_, str>> {
+    percent_decode_str(text).decode_utf8().ok().filter(|text| !text.contains('\0'))
 }
 
 fn texts(headers: &HeaderMap, name: HeaderName) -> String {

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use percent_encoding::percent_decode_str;
+
 use super::files::{Files, TextFile};
 use super::outcome::Outcome;
 
@@ -28,7 +30,11 @@ pub(crate) fn check(files: &Files) -> Outcome {
 fn problem(files: &Files, anchors: &HashMap<&str, HashSet<String>>, from: &str, target: &str) -> Option<&'static str> {
     let (path, anchor) = target.split_once('#').map_or((target, None), |(path, anchor)| (path, Some(anchor)));
     let path = path.split('?').next().unwrap_or_default();
-    let Some(found) = (if path.is_empty() { Some(from.to_owned()) } else { resolve(from, &decode(path)) }) else {
+    let Some(found) = (if path.is_empty() {
+        Some(from.to_owned())
+    } else {
+        resolve(from, &percent_decode_str(path).decode_utf8_lossy())
+    }) else {
         return Some("leaves the repository");
     };
     if !files.exists(&found) {
@@ -36,7 +42,8 @@ fn problem(files: &Files, anchors: &HashMap<&str, HashSet<String>>, from: &str, 
     }
     // Anchors of other files, such as lines of source, are the host's business.
     let headings = anchors.get(found.as_str())?;
-    let missing = anchor.is_some_and(|anchor| !headings.contains(&decode(anchor).to_lowercase()));
+    let missing =
+        anchor.is_some_and(|anchor| !headings.contains(&percent_decode_str(anchor).decode_utf8_lossy().to_lowercase()));
     missing.then_some("no such heading")
 }
 
@@ -64,25 +71,6 @@ fn resolve(from: &str, target: &str) -> Option<String> {
         }
     }
     Some(parts.join("/"))
-}
-
-fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) if *first == b'%' => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Every target with its line: `[text](target)`, `[name]: target`, `href="target"` and `src="target"`.

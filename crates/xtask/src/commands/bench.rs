@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
@@ -31,6 +31,45 @@ enum What {
     Canary(CanaryArgs),
 }
 
+/// Where figures go beside the terminal.
+#[derive(Args)]
+struct Output {
+    /// Also write the figures to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+impl Output {
+    fn write<T: serde::Serialize>(&self, figures: &T) -> Result<()> {
+        let Some(file) = &self.json else { return Ok(()) };
+        let json = serde_json::to_string_pretty(figures)?;
+        std::fs::write(file, json + "\n").with_context(|| format!("cannot write {}", file.display()))
+    }
+
+    /// Prints them as JSON too.
+    fn print<T: serde::Serialize>(&self, figures: &T) -> Result<()> {
+        println!("{}", serde_json::to_string_pretty(figures)?);
+        self.write(figures)
+    }
+}
+
+/// What is measured.
+#[derive(Args)]
+struct Measured {
+    /// Measure this binary instead of building one
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+}
+
+impl Measured {
+    fn path(&self) -> Result<PathBuf> {
+        match &self.binary {
+            Some(binary) => Ok(std::path::absolute(binary)?),
+            None => Workspace::locate()?.release_binary(),
+        }
+    }
+}
+
 /// Simulated roll-outs, judged by signalbox, Kayenta, Argo Rollouts and Flagger on the same streams
 #[derive(Args)]
 struct CanaryArgs {
@@ -43,9 +82,8 @@ struct CanaryArgs {
     /// Begin another sequence of random numbers
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Also write the figures to this file
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    figures: Output,
 }
 
 impl CanaryArgs {
@@ -53,10 +91,7 @@ impl CanaryArgs {
         let roll_outs = if self.quick { 200 } else { self.roll_outs };
         let figures = canary::run(usize::try_from(roll_outs)?, self.seed)?;
         canary::print(&figures);
-        if let Some(file) = &self.json {
-            let json = serde_json::to_string_pretty(&figures)?;
-            std::fs::write(file, json + "\n").with_context(|| format!("cannot write {}", file.display()))?;
-        }
+        self.figures.write(&figures)?;
         if !figures.broken().is_empty() {
             bail!("more than 5 % false alarms: {}", figures.broken().join(", "));
         }
@@ -82,15 +117,13 @@ struct Tracking {
     /// Different tokens to ask for
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     tokens: usize,
-    /// Also write the figures to this file
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    figures: Output,
     /// Where stores lie while it runs, instead of /var/tmp
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Measure this binary instead of building one
-    #[arg(long, value_name = "FILE")]
-    binary: Option<PathBuf>,
+    #[command(flatten)]
+    measured: Measured,
 }
 
 /// Reports, timelines and a rebuild over a long history
@@ -101,15 +134,13 @@ struct HistoryArgs {
     events: u64,
     #[arg(long, default_value = "sqlite")]
     engine: Engine,
-    /// Also write the figures to this file
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    figures: Output,
     /// Where stores lie while it runs, instead of /var/tmp
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Measure this binary instead of building one
-    #[arg(long, value_name = "FILE")]
-    binary: Option<PathBuf>,
+    #[command(flatten)]
+    measured: Measured,
 }
 
 /// Verifying a long audit log, in the store and in an export
@@ -122,15 +153,13 @@ struct AuditArgs {
     rounds: u64,
     #[arg(long, default_value = "sqlite")]
     engine: Engine,
-    /// Also write the figures to this file
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    figures: Output,
     /// Where stores lie while it runs, instead of /var/tmp
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Measure this binary instead of building one
-    #[arg(long, value_name = "FILE")]
-    binary: Option<PathBuf>,
+    #[command(flatten)]
+    measured: Measured,
 }
 
 /// How fast the pages of the demo are answered and shown
@@ -139,9 +168,8 @@ struct Pages {
     /// Requests of each page
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     requests: u32,
-    /// Measure this binary instead of building one
-    #[arg(long, value_name = "FILE")]
-    binary: Option<PathBuf>,
+    #[command(flatten)]
+    measured: Measured,
 }
 
 /// This version against an earlier one: what a change costs on the path of a hit
@@ -150,9 +178,8 @@ struct VersionsArgs {
     /// The release binary of the earlier version
     #[arg(long, value_name = "FILE")]
     base: PathBuf,
-    /// Measure this binary instead of building one
-    #[arg(long, value_name = "FILE")]
-    binary: Option<PathBuf>,
+    #[command(flatten)]
+    measured: Measured,
     #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u64).range(3..))]
@@ -163,10 +190,7 @@ impl VersionsArgs {
     fn run(self) -> Result<()> {
         let guard = Guard::start()?;
         tools::ensure(&guard, &tools::for_bench(false), true)?;
-        let binary = match &self.binary {
-            Some(binary) => std::path::absolute(binary)?,
-            None => Workspace::locate()?.release_binary()?,
-        };
+        let binary = self.measured.path()?;
         let base = std::path::absolute(&self.base)?;
         let ratio =
             Versions { guard, binary, base, seconds: self.seconds, rounds: usize::try_from(self.rounds)? }.run()?;
@@ -200,12 +224,10 @@ struct EdgeArgs {
     /// One round of 2 seconds and 1,000 idle connections: shows that the bench works
     #[arg(long, conflicts_with_all = ["seconds", "rounds", "idle"])]
     quick: bool,
-    /// Also write the figures to this file
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Measure this binary instead of building one
-    #[arg(long, value_name = "FILE")]
-    binary: Option<PathBuf>,
+    #[command(flatten)]
+    figures: Output,
+    #[command(flatten)]
+    measured: Measured,
 }
 
 impl EdgeArgs {
@@ -215,10 +237,7 @@ impl EdgeArgs {
         }
         let guard = Guard::start()?;
         tools::ensure(&guard, &tools::for_bench_of_edge(), true)?;
-        let binary = match &self.binary {
-            Some(binary) => std::path::absolute(binary)?,
-            None => Workspace::locate()?.release_binary()?,
-        };
+        let binary = self.measured.path()?;
         let bench = Edge {
             guard,
             binary,
@@ -230,10 +249,7 @@ impl EdgeArgs {
         };
         let figures = bench.run()?;
         figures.print();
-        if let Some(file) = &self.json {
-            let json = serde_json::to_string_pretty(&figures)?;
-            std::fs::write(file, json + "\n").with_context(|| format!("cannot write {}", file.display()))?;
-        }
+        self.figures.write(&figures)?;
         Ok(())
     }
 }
@@ -243,10 +259,7 @@ impl AuditArgs {
         let guard = Guard::start()?;
         tools::ensure(&guard, &tools::for_bench(self.engine == Engine::Postgres), true)?;
         let workspace = Workspace::locate()?;
-        let binary = match &self.binary {
-            Some(binary) => std::path::absolute(binary)?,
-            None => workspace.release_binary()?,
-        };
+        let binary = self.measured.path()?;
         let postgres = match self.engine {
             Engine::Sqlite => None,
             Engine::Postgres => Some(tracking::start_postgres(&guard)?),
@@ -261,28 +274,15 @@ impl AuditArgs {
             folder: self.dir,
             postgres,
         };
-        print_json(&audit.run()?, self.json.as_deref())
+        self.figures.print(&audit.run()?)
     }
-}
-
-/// Prints the figures, and writes them to `file`.
-fn print_json<T: serde::Serialize>(figures: &T, file: Option<&Path>) -> Result<()> {
-    let json = serde_json::to_string_pretty(figures)?;
-    println!("{json}");
-    if let Some(file) = file {
-        std::fs::write(file, json + "\n").with_context(|| format!("cannot write {}", file.display()))?;
-    }
-    Ok(())
 }
 
 impl Pages {
     fn run(self) -> Result<()> {
         let guard = Guard::start()?;
         tools::ensure(&guard, tools::FOR_TESTS, true)?;
-        let binary = match &self.binary {
-            Some(binary) => std::path::absolute(binary)?,
-            None => Workspace::locate()?.release_binary()?,
-        };
+        let binary = self.measured.path()?;
         pages::run(&binary, self.requests)
     }
 }
@@ -291,16 +291,13 @@ impl HistoryArgs {
     fn run(self) -> Result<()> {
         let guard = Guard::start()?;
         tools::ensure(&guard, &tools::for_bench(self.engine == Engine::Postgres), true)?;
-        let binary = match &self.binary {
-            Some(binary) => std::path::absolute(binary)?,
-            None => Workspace::locate()?.release_binary()?,
-        };
+        let binary = self.measured.path()?;
         let postgres = match self.engine {
             Engine::Sqlite => None,
             Engine::Postgres => Some(tracking::start_postgres(&guard)?),
         };
         let history = History { guard, binary, events: self.events, engine: self.engine, folder: self.dir, postgres };
-        print_json(&history.run()?, self.json.as_deref())
+        self.figures.print(&history.run()?)
     }
 }
 
@@ -325,10 +322,7 @@ impl Tracking {
         }
         let guard = Guard::start()?;
         tools::ensure(&guard, &tools::for_bench(self.engine.contains(&Engine::Postgres)), true)?;
-        let binary = match &self.binary {
-            Some(binary) => std::path::absolute(binary)?,
-            None => Workspace::locate()?.release_binary()?,
-        };
+        let binary = self.measured.path()?;
         let bench = tracking::Bench {
             guard,
             binary,
@@ -343,10 +337,7 @@ impl Tracking {
         print::figures(&figures);
         let verdicts = verdict::verdicts(&figures);
         print::verdicts(&verdicts);
-        if let Some(file) = &self.json {
-            let json = serde_json::to_string_pretty(&figures)?;
-            std::fs::write(file, json + "\n").with_context(|| format!("cannot write {}", file.display()))?;
-        }
+        self.figures.write(&figures)?;
         if figures.engines.iter().any(|engine| engine.lost > 0) {
             bail!("acknowledged events are not stored");
         }
