@@ -1,16 +1,33 @@
-//! Chunks: what one commit appends to the log. Many events in one row, packed, with a checksum beside it.
+//! Chunks: what a commit appends to the log. Many events in one row, packed, with a checksum beside it.
 //!
 //! Layout: format 1 · length of the version 1 · version · records, each a postcard-encoded [`Record`].
 
 use crate::record::Record;
 
 const FORMAT: u8 = 1;
+/// No chunk is larger than this, but for its head and its last record: large batches become several.
+const CHUNK_BYTES: usize = 1 << 20;
 
 /// Records on their way into the log, packed as they come.
 #[derive(Debug, Default, Clone)]
 pub struct Packed {
+    full: Vec<Piece>,
+    last: Piece,
+}
+
+/// Records that stay in one chunk.
+#[derive(Debug, Default, Clone)]
+struct Piece {
     bytes: Vec<u8>,
     count: u32,
+}
+
+/// One row of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    pub body: Vec<u8>,
+    /// How many records the body holds.
+    pub count: u32,
 }
 
 /// The chunk is not readable.
@@ -27,35 +44,52 @@ pub enum BadChunk {
 impl Packed {
     /// Adds a record.
     pub fn push(&mut self, record: &Record<'_>) {
-        self.bytes = postcard::to_extend(record, std::mem::take(&mut self.bytes)).expect("a vector takes every record");
-        self.count += 1;
+        if self.last.bytes.len() >= CHUNK_BYTES {
+            self.full.push(std::mem::take(&mut self.last));
+        }
+        let bytes = std::mem::take(&mut self.last.bytes);
+        self.last.bytes = postcard::to_extend(record, bytes).expect("a vector takes every record");
+        self.last.count += 1;
     }
 
     /// How many records there are.
     pub fn count(&self) -> u32 {
-        self.count
+        self.pieces().map(|piece| piece.count).sum()
     }
 
     /// How many bytes they take.
     pub fn size_bytes(&self) -> usize {
-        self.bytes.len()
+        self.pieces().map(|piece| piece.bytes.len()).sum()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.last.count == 0
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = &Piece> {
+        self.full.iter().chain([&self.last])
     }
 }
 
-/// The body of one row of the log out of everything that waited for the commit. `version` is the program's.
-pub fn join<'p>(version: &str, parts: impl Iterator<Item = &'p Packed> + Clone) -> (Vec<u8>, u32) {
+/// The rows of the log out of everything that waits for a commit, one after the other as they are asked for: a single
+/// one, unless there are more than `CHUNK_BYTES`. `version` is the program's.
+pub fn join<'p>(version: &str, parts: impl Iterator<Item = &'p Packed>) -> impl Iterator<Item = Chunk> {
     let version = crate::record::cut(version, 255);
-    let (size, count) = parts.clone().fold((0, 0), |(size, count), part| (size + part.bytes.len(), count + part.count));
-    let mut body = Vec::with_capacity(2 + version.len() + size);
-    body.extend([FORMAT, version.len() as u8]);
-    body.extend_from_slice(version.as_bytes());
-    parts.for_each(|part| body.extend_from_slice(&part.bytes));
-    (body, count)
+    let mut pieces = parts.flat_map(Packed::pieces).filter(|piece| piece.count > 0).peekable();
+    std::iter::from_fn(move || {
+        let first = pieces.next()?;
+        let mut body = Vec::with_capacity(2 + version.len() + first.bytes.len());
+        body.extend([FORMAT, version.len() as u8]);
+        body.extend_from_slice(version.as_bytes());
+        body.extend_from_slice(&first.bytes);
+        let mut count = first.count;
+        while let Some(piece) = pieces.next_if(|piece| body.len() + piece.bytes.len() <= CHUNK_BYTES) {
+            body.extend_from_slice(&piece.bytes);
+            count += piece.count;
+        }
+        Some(Chunk { body, count })
+    })
 }
 
 /// Calls `each` with every record of a chunk, in order, and the version that recorded it.
@@ -113,12 +147,15 @@ mod tests {
                 }
                 parts.last_mut().unwrap().push(&record(index as i64, text));
             }
-            let (body, count) = join("0.1.0", parts.iter());
+            let chunks: Vec<_> = join("0.1.0", parts.iter()).collect();
             let mut seen = Vec::new();
-            read(&body, count, |version, record| { assert_eq!(version, "0.1.0"); seen.push(record); }).unwrap();
+            for Chunk { body, count } in &chunks {
+                read(body, *count, |version, record| { assert_eq!(version, "0.1.0"); seen.push(record); }).unwrap();
+                prop_assert!(read(body, count + 1, |_, _| ()).is_err());
+            }
             let expected: Vec<_> = texts.iter().enumerate().map(|(index, text)| record(index as i64, text)).collect();
             prop_assert_eq!(seen, expected);
-            prop_assert!(read(&body, count + 1, |_, _| ()).is_err());
+            prop_assert_eq!(chunks.len(), usize::from(!texts.is_empty()));
         }
 
         #[test]
@@ -128,5 +165,26 @@ mod tests {
             with_head.extend(body);
             let _ = read(&with_head, 1, |_, _| ());
         }
+    }
+
+    #[test]
+    fn large_batches_become_several_chunks() {
+        let text = "x".repeat(1500);
+        let mut packed = Packed::default();
+        (0..9_000).for_each(|id| packed.push(&record(id, &text)));
+        let small = {
+            let mut packed = Packed::default();
+            packed.push(&record(9_000, "small"));
+            packed
+        };
+        let chunks: Vec<_> = join("0.1.0", [&small, &packed, &small].into_iter()).collect();
+        assert!(chunks.iter().all(|chunk| chunk.body.len() < CHUNK_BYTES + 5_000), "a chunk is too large");
+        assert!(chunks.len() > packed.size_bytes() / CHUNK_BYTES, "{} chunks", chunks.len());
+        let mut seen = Vec::new();
+        for Chunk { body, count } in &chunks {
+            read(body, *count, |_, record| seen.push(record.occurred_at)).unwrap();
+        }
+        let expected: Vec<i64> = [9_000].into_iter().chain(0..9_000).chain([9_000]).collect();
+        assert_eq!(seen, expected);
     }
 }

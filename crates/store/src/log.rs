@@ -92,13 +92,14 @@ impl Log {
 }
 
 impl LogWriter {
-    /// Appends a chunk and returns the seq of its first event. When it returns, the chunk is on disk.
-    pub fn append(&mut self, body: &[u8], count: u32) -> Result<i64, StoreError> {
-        let checksum = crc32fast::hash(body);
+    /// Appends chunks, each a body and how many events it holds: all of them, or none. Returns
+    /// the seq of the first event. When it returns, they are on disk.
+    pub fn append(&mut self, chunks: impl IntoIterator<Item = (Vec<u8>, u32)>) -> Result<i64, StoreError> {
+        let rows = chunks.into_iter().map(|(body, count)| NewRow { checksum: crc32fast::hash(&body), body, count });
         let trim_below = self.trim_below.load(Ordering::Relaxed);
         match &mut self.inner {
-            WriterOf::Sqlite(writer) => writer.append(body, count, checksum, trim_below),
-            WriterOf::Postgres(writer) => writer.append(body, count, checksum, trim_below),
+            WriterOf::Sqlite(writer) => writer.append(rows, trim_below),
+            WriterOf::Postgres(writer) => writer.append(rows, trim_below),
         }
     }
 
@@ -135,6 +136,13 @@ impl LogReader {
             ReaderOf::Postgres(_) => Ok(()),
         }
     }
+}
+
+/// A chunk on its way into the log.
+pub(crate) struct NewRow {
+    pub(crate) body: Vec<u8>,
+    pub(crate) count: u32,
+    pub(crate) checksum: u32,
 }
 
 /// A row whose checksum fits.

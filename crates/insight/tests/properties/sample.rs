@@ -98,8 +98,8 @@ impl Event {
 pub fn append(writer: &mut LogWriter, events: &[Event]) {
     let mut packed = Packed::default();
     events.iter().for_each(|event| packed.push(&event.record()));
-    let (body, count) = join("1.2.3", std::iter::once(&packed));
-    writer.append(&body, count).expect("the log takes a chunk");
+    let chunks = join("1.2.3", std::iter::once(&packed));
+    writer.append(chunks.map(|chunk| (chunk.body, chunk.count))).expect("the log takes a chunk");
 }
 
 /// What an event is about, before it has its time and its id.

@@ -86,8 +86,8 @@ impl Stage {
             let person = Person::of(&mut dice);
             stage.cues.push(acts(person, number as u32, LINKS.len(), &mut dice).into_iter().map(cue).collect());
         }
-        let (body, count) = join(env!("CARGO_PKG_VERSION"), std::iter::once(&packed));
-        open.store.log().writer(0)?.append(&body, count)?;
+        let chunks = join(env!("CARGO_PKG_VERSION"), std::iter::once(&packed));
+        open.store.log().writer(0)?.append(chunks.map(|chunk| (chunk.body, chunk.count)))?;
         Ok(stage)
     }
 

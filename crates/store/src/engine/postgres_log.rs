@@ -9,11 +9,13 @@ use tokio_postgres::types::ToSql;
 
 use crate::engine::postgres::{Postgres, map_error};
 use crate::error::StoreError;
-use crate::log::{LogRow, checked};
+use crate::log::{LogRow, NewRow, checked};
 
 const LOCK: &str = "SELECT pg_advisory_xact_lock(6001061811)";
 const ADD: &str = "INSERT INTO intake (first_seq, count, checksum, body)
-    SELECT GREATEST(COALESCE((SELECT first_seq + count FROM intake ORDER BY first_seq DESC LIMIT 1), 1), $4::bigint + 1), $1::bigint, $2::bigint, $3::bytea
+    SELECT (next.seq + SUM(row.count) OVER (ORDER BY row.place) - row.count)::bigint, row.count, row.checksum, row.body
+    FROM UNNEST($1::bigint[], $2::bigint[], $3::bytea[]) WITH ORDINALITY AS row (count, checksum, body, place),
+        (SELECT GREATEST(COALESCE((SELECT first_seq + count FROM intake ORDER BY first_seq DESC LIMIT 1), 1), $4::bigint + 1) AS seq) AS next
     RETURNING first_seq";
 const TRIM: &str =
     "DELETE FROM intake WHERE first_seq < $1::bigint AND first_seq < (SELECT MAX(first_seq) FROM intake)";
@@ -33,13 +35,13 @@ impl Writer {
         Self { engine, client: None, trimmed_below: 0, floor }
     }
 
-    pub(crate) fn append(
-        &mut self,
-        body: &[u8],
-        count: u32,
-        checksum: u32,
-        trim_below: i64,
-    ) -> Result<i64, StoreError> {
+    pub(crate) fn append(&mut self, rows: impl Iterator<Item = NewRow>, trim_below: i64) -> Result<i64, StoreError> {
+        let (mut counts, mut checksums, mut bodies) = (Vec::new(), Vec::new(), Vec::new());
+        for NewRow { body, count, checksum } in rows {
+            counts.push(i64::from(count));
+            checksums.push(i64::from(checksum));
+            bodies.push(body);
+        }
         let client = match self.client.take() {
             Some(client) => client,
             None => self.engine.client()?,
@@ -51,26 +53,25 @@ impl Writer {
                 let lock = client.prepare_cached(LOCK).await?;
                 let add = client.prepare_cached(ADD).await?;
                 let remove = client.prepare_cached(TRIM).await?;
-                let (count, checksum) = (i64::from(count), i64::from(checksum));
-                let params: [&(dyn ToSql + Sync); 4] = [&count, &checksum, &body, &floor];
+                let params: [&(dyn ToSql + Sync); 4] = [&counts, &checksums, &bodies, &floor];
                 let clear = async {
                     if trim {
                         client.execute(&remove, &[&trim_below]).await?;
                     }
                     Ok(())
                 };
-                let (cleared, begun, locked, row, ended) = tokio::join!(
+                let (cleared, begun, locked, added, ended) = tokio::join!(
                     clear,
                     client.batch_execute("BEGIN"),
                     client.query(&lock, &[]),
-                    client.query_one(&add, &params),
+                    client.query(&add, &params),
                     client.batch_execute("COMMIT"),
                 );
                 begun.and(cleared)?;
                 locked?;
-                let first_seq = row?.get(0);
+                let first_seq = added?.iter().map(|row| row.get(0)).min();
                 ended?;
-                Ok::<i64, tokio_postgres::Error>(first_seq)
+                Ok::<Option<i64>, tokio_postgres::Error>(first_seq)
             };
             match tokio::time::timeout(PATIENCE, work).await {
                 Ok(result) => result.map_err(|error| map_error(&error, ADD)),
@@ -81,7 +82,7 @@ impl Writer {
             Ok(first_seq) => {
                 self.trimmed_below = self.trimmed_below.max(trim_below);
                 self.client = Some(client);
-                Ok(first_seq)
+                Ok(first_seq.unwrap_or(self.floor + 1))
             }
             Err(error) => {
                 // The connection may be in the middle of a transaction: it does not go back to the pool.

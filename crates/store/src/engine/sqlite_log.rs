@@ -9,7 +9,7 @@ use crate::engine::sqlite::{begin, commit, connect, map_error, settle};
 use crate::engine::sqlite_wal;
 use crate::error::StoreError;
 use crate::health::Health;
-use crate::log::{LogRow, checked};
+use crate::log::{LogRow, NewRow, checked};
 use crate::store::Faults;
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS intake (
@@ -41,19 +41,13 @@ impl Writer {
         settle(&self.conn, &self.path)
     }
 
-    /// Appends one chunk, synced to disk when it returns, and clears rows that end below `trim_below`.
-    pub(crate) fn append(
-        &mut self,
-        body: &[u8],
-        count: u32,
-        checksum: u32,
-        trim_below: i64,
-    ) -> Result<i64, StoreError> {
+    /// Appends rows, synced to disk when it returns, and clears rows that end below `trim_below`.
+    pub(crate) fn append(&mut self, rows: impl Iterator<Item = NewRow>, trim_below: i64) -> Result<i64, StoreError> {
         if let Some(reason) = self.health.poisoned() {
             return Err(StoreError::Poisoned(reason.to_owned()));
         }
         begin(&self.conn, "BEGIN IMMEDIATE")?;
-        match self.write(body, count, checksum, trim_below) {
+        match self.write(rows, trim_below) {
             Ok(first_seq) => commit(&self.conn, &self.health).map(|()| first_seq),
             Err(error) => {
                 let _ = self.conn.execute_batch("ROLLBACK");
@@ -65,13 +59,13 @@ impl Writer {
         }
     }
 
-    fn write(&self, body: &[u8], count: u32, checksum: u32, trim_below: i64) -> Result<i64, StoreError> {
+    fn write(&self, rows: impl Iterator<Item = NewRow>, trim_below: i64) -> Result<i64, StoreError> {
         const NEXT: &str = "SELECT first_seq, first_seq + count FROM intake ORDER BY first_seq DESC LIMIT 1";
         const TRIM: &str = "DELETE FROM intake WHERE first_seq IN (SELECT first_seq FROM intake WHERE first_seq < ?1 ORDER BY first_seq LIMIT ?2)";
         const ADD: &str = "INSERT INTO intake (first_seq, count, checksum, body) VALUES (?1, ?2, ?3, ?4)";
         let mut next = self.conn.prepare_cached(NEXT).map_err(|error| map_error(error, NEXT))?;
-        let mut rows = next.query([]).map_err(|error| map_error(error, NEXT))?;
-        let (newest, first_seq): (i64, i64) = match rows.next().map_err(|error| map_error(error, NEXT))? {
+        let mut found = next.query([]).map_err(|error| map_error(error, NEXT))?;
+        let (newest, first_seq): (i64, i64) = match found.next().map_err(|error| map_error(error, NEXT))? {
             Some(row) => (
                 row.get(0).map_err(|error| map_error(error, NEXT))?,
                 row.get(1).map_err(|error| map_error(error, NEXT))?,
@@ -79,14 +73,18 @@ impl Writer {
             None => (0, 1),
         };
         let first_seq = first_seq.max(self.floor + 1);
-        drop(rows);
+        drop(found);
         let run = |sql: &str, params: &[&dyn rusqlite::ToSql]| {
             self.conn
                 .prepare_cached(sql)
                 .and_then(|mut statement| statement.execute(params))
                 .map_err(|error| map_error(error, sql))
         };
-        run(ADD, params![first_seq, count, checksum, body])?;
+        let mut seq = first_seq;
+        for NewRow { body, count, checksum } in rows {
+            run(ADD, params![seq, count, checksum, body])?;
+            seq += i64::from(count);
+        }
         // The newest row stays: it is what the next seq is counted from.
         if trim_below > 0 {
             run(TRIM, params![trim_below.min(newest), TRIM_ROWS])?;

@@ -47,13 +47,18 @@ fn what_is_appended_is_read_in_order(place: &Place) {
     assert_eq!(reader.after(0, ALL).unwrap(), []);
     let mut writer = store.log().writer(0).unwrap();
     let large: Vec<u8> = (0..3_000_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    assert_eq!(writer.append(b"one", 1).unwrap(), 1);
-    assert_eq!(writer.append(b"\0\xff", 250).unwrap(), 2);
-    assert_eq!(writer.append(&large, 3).unwrap(), 252);
+    assert_eq!(writer.append([(b"one".to_vec(), 1)]).unwrap(), 1);
+    assert_eq!(writer.append([(b"\0\xff".to_vec(), 250)]).unwrap(), 2);
+    assert_eq!(writer.append([(large.clone(), 3)]).unwrap(), 252);
     assert_eq!(reader.last_seq().unwrap(), 254);
     let expected = [(1, 1, b"one".to_vec()), (2, 250, b"\0\xff".to_vec()), (252, 3, large)];
     assert_eq!(rows(&reader), expected);
     assert_eq!(reader.after(254, ALL).unwrap(), []);
+    let together: Vec<_> = (1..40).map(|count| (vec![count as u8; 1 << 15], count)).collect();
+    assert_eq!(writer.append(together.clone()).unwrap(), 255);
+    let seqs = together.iter().scan(255, |next, (_, count)| Some(std::mem::replace(next, *next + i64::from(*count))));
+    let expected: Vec<_> = seqs.zip(&together).map(|(seq, (body, count))| (seq, *count, body.clone())).collect();
+    assert_eq!(rows(&reader)[3..], expected);
     assert_eq!(reader.after(9_999, ALL).unwrap(), []);
 }
 
@@ -61,7 +66,7 @@ fn reading_goes_on_where_it_stopped(place: &Place) {
     let store = prepared(place);
     let mut writer = store.log().writer(0).unwrap();
     for number in 0..700_u32 {
-        writer.append(&number.to_be_bytes(), 1 + number % 3).unwrap();
+        writer.append([(number.to_be_bytes().to_vec(), 1 + number % 3)]).unwrap();
     }
     let reader = store.log().reader().unwrap();
     assert_eq!(rows(&reader).len(), 700);
@@ -86,11 +91,11 @@ fn reading_goes_on_where_it_stopped(place: &Place) {
 
 fn a_log_goes_on_after_a_restart(place: &Place) {
     let store = prepared(place);
-    store.log().writer(0).unwrap().append(b"a", 10).unwrap();
+    store.log().writer(0).unwrap().append([(b"a".to_vec(), 10)]).unwrap();
     drop(store);
     let store = place.open();
     store.recover().unwrap();
-    assert_eq!(store.log().writer(0).unwrap().append(b"b", 5).unwrap(), 11);
+    assert_eq!(store.log().writer(0).unwrap().append([(b"b".to_vec(), 5)]).unwrap(), 11);
     assert_eq!(rows(&store.log().reader().unwrap()), [(1, 10, b"a".to_vec()), (11, 5, b"b".to_vec())]);
 }
 
@@ -108,7 +113,7 @@ fn writers_at_once_leave_no_gap(place: &Place) {
                 start.wait();
                 let append = |turn: u32| {
                     let count = 1 + turn % 4;
-                    (writer.append(format!("{number}/{turn}").as_bytes(), count).unwrap(), count)
+                    (writer.append([(format!("{number}/{turn}").into_bytes(), count)]).unwrap(), count)
                 };
                 (0..EACH).map(append).collect::<Vec<_>>()
             })
@@ -139,19 +144,19 @@ fn what_is_projected_is_cleared_away(place: &Place) {
     let store = prepared(place);
     let mut writer = store.log().writer(0).unwrap();
     for _ in 0..100 {
-        writer.append(b"chunk", 2).unwrap();
+        writer.append([(b"chunk".to_vec(), 2)]).unwrap();
     }
     let reader = store.log().reader().unwrap();
     let left = || rows(&reader).first().map(|row| row.0);
     assert_eq!(left(), Some(1), "nothing goes before it is projected");
     store.log().projected(120);
     for _ in 0..20 {
-        writer.append(b"chunk", 2).unwrap();
+        writer.append([(b"chunk".to_vec(), 2)]).unwrap();
     }
     assert_eq!(left(), Some(121), "what is projected goes, what is not stays");
     // An older answer does not bring anything back or take anything more.
     store.log().projected(40);
-    writer.append(b"chunk", 2).unwrap();
+    writer.append([(b"chunk".to_vec(), 2)]).unwrap();
     assert_eq!((left(), reader.last_seq().unwrap()), (Some(121), 242));
 }
 
@@ -159,16 +164,20 @@ fn the_newest_row_stays(place: &Place) {
     let store = prepared(place);
     let mut writer = store.log().writer(0).unwrap();
     for _ in 0..5 {
-        writer.append(b"chunk", 3).unwrap();
+        writer.append([(b"chunk".to_vec(), 3)]).unwrap();
     }
     store.log().projected(15);
-    assert_eq!(writer.append(b"last", 1).unwrap(), 16, "the seq goes on although everything before is projected");
+    assert_eq!(
+        writer.append([(b"last".to_vec(), 1)]).unwrap(),
+        16,
+        "the seq goes on although everything before is projected"
+    );
     store.log().projected(16);
     let reader = store.log().reader().unwrap();
     assert_eq!(reader.last_seq().unwrap(), 16);
     drop((writer, reader, store));
     let store = place.open();
-    assert_eq!(store.log().writer(0).unwrap().append(b"next", 1).unwrap(), 17);
+    assert_eq!(store.log().writer(0).unwrap().append([(b"next".to_vec(), 1)]).unwrap(), 17);
 }
 
 /// Changes the log past the store.
@@ -193,7 +202,7 @@ fn a_flipped_bit_is_told(place: &Place) {
     let store = prepared(place);
     let mut writer = store.log().writer(0).unwrap();
     for body in [b"first", b"secnd", b"third"] {
-        writer.append(body, 2).unwrap();
+        writer.append([(body.to_vec(), 2)]).unwrap();
     }
     // The lowest bit of one letter in the middle: "secnd" becomes "sebnd".
     damage(
@@ -211,7 +220,7 @@ fn a_flipped_bit_is_told(place: &Place) {
 
 fn a_wrong_count_is_told(place: &Place) {
     let store = prepared(place);
-    store.log().writer(0).unwrap().append(b"body", 2).unwrap();
+    store.log().writer(0).unwrap().append([(b"body".to_vec(), 2)]).unwrap();
     let sql = "UPDATE intake SET count = -2 WHERE first_seq = 1";
     damage(place, sql, sql);
     let words = corrupt(store.log().reader().unwrap().after(0, ALL));

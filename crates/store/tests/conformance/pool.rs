@@ -45,7 +45,7 @@ fn a_postgres_that_comes_back_is_used_again() {
     let store = place.open();
     store.migrate(&[TALLY], Micros(1)).unwrap();
     let mut writer = store.log().writer(0).unwrap();
-    writer.append(b"before", 1).unwrap();
+    writer.append([(b"before".to_vec(), 1)]).unwrap();
     let url = place.url().unwrap();
     let name = url.rsplit_once('/').unwrap().1;
     let cut = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
@@ -66,7 +66,7 @@ fn a_postgres_that_comes_back_is_used_again() {
     again("reading", Box::new(|| count(&store).map(|rows| assert_eq!(rows, 0, "what was cut off was undone"))));
     let sql = "INSERT INTO tally VALUES (3)";
     again("writing", Box::new(|| store.write_here(&Scope::all(), |conn| conn.execute(sql, &[])).map(drop)));
-    again("appending", Box::new(|| writer.append(b"after", 1).map(drop)));
+    again("appending", Box::new(|| writer.append([(b"after".to_vec(), 1)]).map(drop)));
     let rows = store.log().reader().unwrap().after(0, 1000).unwrap();
     assert_eq!(rows.iter().map(|row| row.body.as_slice()).collect::<Vec<_>>(), [b"before".as_slice(), b"after"]);
 }

@@ -1,11 +1,11 @@
-//! The committing thread: takes whatever waits, appends it as one chunk in one transaction, then tells every waiter.
-//! While it syncs, the next chunk gathers by itself, so the group grows with the load.
+//! The committing thread: takes whatever waits, appends it in one transaction, then tells every waiter.
+//! While it syncs, the next one gathers by itself, so the group grows with the load.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use signalbox_events::chunk;
+use signalbox_events::chunk::{self, Chunk};
 use signalbox_store::{LogWriter, StoreError};
 
 use super::queue::{Intake, Outcome, Part, Shared};
@@ -18,8 +18,8 @@ const BACK_OFF: Duration = Duration::from_millis(500);
 /// When a commit held more events than this, the next one waits a moment for company: fewer syncs, shorter answers.
 const BUSY_EVENTS: usize = 48;
 const MOMENT: Duration = Duration::from_micros(150);
-/// No chunk is larger than this unless a single part is.
-const CHUNK_BYTES: usize = 1 << 20;
+/// No commit is larger than this unless a single part is.
+const COMMIT_BYTES: usize = 1 << 20;
 
 /// Faults that exist only to prove that the crash tests would notice.
 #[derive(Debug, Clone, Copy, Default)]
@@ -92,14 +92,13 @@ fn run(shared: &Shared, mut writer: LogWriter, version: &str, faults: IntakeFaul
         if faults.acknowledge_early {
             let (packed, done): (Vec<_>, Vec<_>) = parts.into_iter().map(|part| (part.packed, part.done)).unzip();
             done.into_iter().for_each(|done| done(Outcome::Recorded));
-            let (body, count) = chunk::join(version, packed.iter());
-            let _ = append(shared, &mut writer, &body, count, &mut failed_at);
+            let _ = append(shared, &mut writer, chunk::join(version, packed.iter()), events, &mut failed_at);
         } else {
             let outcome = if backing_off {
                 Outcome::Unrecorded
             } else {
-                let (body, count) = chunk::join(version, parts.iter().map(|part| &part.packed));
-                append(shared, &mut writer, &body, count, &mut failed_at)
+                let chunks = chunk::join(version, parts.iter().map(|part| &part.packed));
+                append(shared, &mut writer, chunks, events, &mut failed_at)
             };
             parts.into_iter().for_each(|part| (part.done)(outcome));
         }
@@ -118,7 +117,7 @@ fn size(parts: &[Part]) -> (usize, usize) {
         .fold((0, 0), |(events, bytes), part| (events + part.packed.count() as usize, bytes + part.packed.size_bytes()))
 }
 
-/// What goes into the next chunk; empty after a quiet while; `None` when the queue is closed and empty.
+/// What goes into the next commit; empty after a quiet while; `None` when the queue is closed and empty.
 fn next_parts(shared: &Shared) -> Option<Vec<Part>> {
     let mut queue = shared.lock();
     if queue.parts.is_empty() {
@@ -130,7 +129,7 @@ fn next_parts(shared: &Shared) -> Option<Vec<Part>> {
     let mut bytes = 0;
     let fitting = queue.parts.iter().take_while(|part| {
         bytes += part.packed.size_bytes();
-        bytes <= CHUNK_BYTES
+        bytes <= COMMIT_BYTES
     });
     let take = fitting.count().max(1).min(queue.parts.len());
     Some(queue.parts.drain(..take).collect())
@@ -139,20 +138,20 @@ fn next_parts(shared: &Shared) -> Option<Vec<Part>> {
 fn append(
     shared: &Shared,
     writer: &mut LogWriter,
-    body: &[u8],
-    count: u32,
+    chunks: impl Iterator<Item = Chunk>,
+    events: usize,
     failed_at: &mut Option<Instant>,
 ) -> Outcome {
     let counters = &shared.counters;
     let started = Instant::now();
-    let appended = writer.append(body, count);
+    let appended = writer.append(chunks.map(|chunk| (chunk.body, chunk.count)));
     counters.commit_seconds.observe(started.elapsed().as_secs_f64());
     match appended {
         Ok(_) => {
             if failed_at.take().is_some() {
                 tracing::info!("events are recorded again");
             }
-            counters.recorded.inc_by(u64::from(count));
+            counters.recorded.inc_by(events as u64);
             Outcome::Recorded
         }
         Err(error) => {
