@@ -1,4 +1,5 @@
 //! Releases: what a manifest says, whether a version is ready, how it goes to production, and how it comes back.
-//! So far the pure half: `model` decides and never acts. It knows no async, no SQL, no HTTP, no files and no clock.
+//! `model` decides and never acts: it knows no async, no SQL, no HTTP, no files and no clock. `driver` is where versions run.
 
+pub mod driver;
 pub mod model;
