@@ -9,7 +9,7 @@ use signalbox_core::setting_file::Reader;
 use super::Said;
 use super::health::positive;
 use crate::model::text::written_as_text;
-use crate::model::value::{Count, Template};
+use crate::model::value::{Command, Count, Template};
 
 /// Where the migrations are, and on which database they run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,6 +21,12 @@ pub struct Migrations {
     pub lock_timeout: Period,
     /// Rows of a backfill in one transaction.
     pub batch: Count<1, 1_000_000>,
+    /// What runs one migration.
+    pub command: Option<Command>,
+    /// What backs the database up.
+    pub backup: Option<Command>,
+    /// What restores a backup beside production.
+    pub restore: Option<Command>,
 }
 
 /// `sqlite:shop.db`, or `postgres:secrets/database-url`: a file that holds the URL, because the URL holds a password.
@@ -90,6 +96,13 @@ pub(super) struct MigrationsWire {
     lock_timeout: Said<Period>,
     /// Rows of a backfill in one transaction; default 1000.
     batch: Said<Count<1, 1_000_000>>,
+    /// Runs one migration: the path of its file is added at the end, {data} is where the database is. It must do no harm
+    /// when it runs twice, and end with 0.
+    command: Said<Command>,
+    /// Backs the database up into the file whose path is added at the end.
+    backup: Said<Command>,
+    /// Restores the backup whose path is added at the end into {data}, beside production.
+    restore: Said<Command>,
 }
 
 impl MigrationsWire {
@@ -99,6 +112,8 @@ impl MigrationsWire {
         let order = reader.take(self.order).unwrap_or_default();
         let lock_timeout = positive(reader, self.lock_timeout).unwrap_or(Period::from_millis(500));
         let batch = reader.take(self.batch).unwrap_or(Count::of(1000));
-        Some(Migrations { dir: dir?, database: database?, order, lock_timeout, batch })
+        let (command, backup, restore) =
+            (reader.take(self.command), reader.take(self.backup), reader.take(self.restore));
+        Some(Migrations { dir: dir?, database: database?, order, lock_timeout, batch, command, backup, restore })
     }
 }

@@ -23,7 +23,7 @@ pub use migrations::{Database, Migrations, Order};
 pub use notification::{Notification, Occasion};
 pub use profile::Profile;
 pub use read::{EXAMPLE, Manifest, schema};
-pub use readiness::ReadinessRules;
+pub use readiness::{LOOKED_AT, ReadinessRules};
 pub use risk::{Level, Risk, RiskKind};
 pub use rollback::{Triggers, Vulnerability};
 pub use service::{Artifact, Limits, Ports, Restart, Service, ServiceKind};

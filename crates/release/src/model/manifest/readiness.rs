@@ -8,7 +8,25 @@ use signalbox_core::setting_file::{Field, Reader};
 use super::Said;
 use super::health::positive;
 use crate::model::readiness::{CHECKS, Component};
-use crate::model::value::Count;
+use crate::model::value::{Command, Count};
+
+/// Checks about which the end of a command says everything.
+pub const LOOKED_AT: [&str; 14] = [
+    "configuration.settings",
+    "git.clean",
+    "git.checks",
+    "build.tests",
+    "dependencies.advisories",
+    "dependencies.licences",
+    "migrations.rehearsed",
+    "security.findings",
+    "security.secrets",
+    "monitoring.alerts",
+    "automation.smoke",
+    "documentation.runbooks",
+    "documentation.changelog",
+    "team.announced",
+];
 
 /// From when on a version is ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,6 +42,8 @@ pub struct ReadinessRules {
     pub baseline_age: Period,
     /// Whatever else was looked at counts for so long.
     pub evidence_age: Period,
+    /// What looks at a check: it ends with 0 where the check passes.
+    pub commands: BTreeMap<String, Command>,
 }
 
 impl Default for ReadinessRules {
@@ -37,6 +57,7 @@ impl Default for ReadinessRules {
             drill_age: days(31),
             baseline_age: days(31),
             evidence_age: days(1),
+            commands: BTreeMap::new(),
         }
     }
 }
@@ -60,6 +81,8 @@ pub(super) struct ReadinessWire {
     baseline_age: Said<Period>,
     /// How long anything else that was looked at counts; default 1d.
     evidence_age: Said<Period>,
+    /// Commands that look at a check right before the release and end with 0 where it passes: "build.tests" = ["make", "test"].
+    commands: BTreeMap<String, Field<Command>>,
 }
 
 impl ReadinessWire {
@@ -78,6 +101,17 @@ impl ReadinessWire {
             };
             if let Some(weight) = reader.take(Some(weight)) {
                 rules.weights.insert(component, weight.get());
+            }
+        }
+        for (id, command) in self.commands {
+            let at = command.at;
+            if !LOOKED_AT.contains(&id.as_str()) {
+                let hint = did_you_mean(&id, LOOKED_AT);
+                let known = LOOKED_AT.join(", ");
+                reader.wrong(at, format!("{id:?} is not a check that a command looks at; there are {known}{hint}"));
+            }
+            if let Some(command) = reader.take(Some(command)) {
+                rules.commands.insert(id, command);
             }
         }
         for field in self.must {

@@ -19,6 +19,11 @@ impl Percent {
         if percent >= 100 { Self::ALL } else { Self(percent * 100) }
     }
 
+    /// That many hundredths of a percent; everything above 100 %.
+    pub const fn from_basis_points(points: u16) -> Self {
+        if points >= 10_000 { Self::ALL } else { Self(points) }
+    }
+
     /// In hundredths of a percent, 0 to 10,000: how the edge counts weights.
     pub const fn basis_points(self) -> u16 {
         self.0
