@@ -9,5 +9,5 @@ pub mod manifest;
 pub mod migration;
 pub mod plan;
 pub mod readiness;
-mod text;
+pub(crate) mod text;
 pub mod value;
