@@ -1,12 +1,12 @@
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use signalbox_core::setting::Period;
 
 use crate::model::value::Version;
 
 /// What an instance answered when it was asked how it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "health", rename_all = "snake_case")]
 pub enum Health {
     /// Status 200, and where the manifest says where, the right version.

@@ -11,7 +11,7 @@ use crate::model::text::written_as_text;
 use crate::model::value::JsonPath;
 
 /// How an instance says that it is well.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
     pub path: UrlPath,
     pub interval: Period,

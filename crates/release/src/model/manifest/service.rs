@@ -57,7 +57,7 @@ pub struct Limits {
 }
 
 /// How a dead instance is started again: after `first`, then twice as long each time, up to `most`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restart {
     pub first: Period,
     pub most: Period,
