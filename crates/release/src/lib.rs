@@ -2,6 +2,7 @@
 //! `model` decides and never acts: it knows no async, no SQL, no HTTP, no files and no clock. `driver` is where versions run,
 //! `executor` carries a plan out, `control` leads and is asked by people.
 
+pub mod control;
 mod disk;
 pub mod driver;
 pub mod executor;

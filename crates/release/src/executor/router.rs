@@ -51,6 +51,11 @@ impl Router {
         self.put(RouteTable { epoch: 0, arms, sticky }).await
     }
 
+    /// Gives one version everything.
+    pub async fn give_all(&self, version: &Version, instances: &[Instance]) -> Result<RouteTable, PlaneError> {
+        self.set(&[(version, Percent::ALL)], instances, None).await
+    }
+
     /// Takes instances that are not healthy out of the routes, and those that came back into them; weights stay.
     pub async fn follow(&self, routes: &RouteTable, instances: &[Instance]) -> Result<Option<RouteTable>, PlaneError> {
         let mut wanted = routes.clone();

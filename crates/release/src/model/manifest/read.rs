@@ -2,6 +2,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
+use signalbox_core::setting::Period;
 use signalbox_core::setting_file::{Document, Faults, Reader};
 
 use super::approvals::ApprovalsWire;
@@ -16,11 +17,11 @@ use super::service::ServiceWire;
 use super::staging::StagingWire;
 use super::windows::WindowsWire;
 use super::{
-    Approvals, Canary, ChecklistItem, Migrations, Notification, Profile, ReadinessRules, Risk, Said, Service,
+    Approvals, Canary, ChecklistItem, Hold, Migrations, Notification, Profile, ReadinessRules, Risk, Said, Service,
     ServiceKind, Staging, Triggers,
 };
 use crate::model::calendar::Calendar;
-use crate::model::value::{Digest, digest_of};
+use crate::model::value::{Digest, Percent, digest_of};
 
 /// A documented manifest, as `signalbox release init` writes it.
 pub const EXAMPLE: &str = include_str!("../../../release.toml");
@@ -80,6 +81,19 @@ impl Manifest {
         let manifest = wire.read(&mut reader);
         reader.finish()?;
         manifest.ok_or_else(|| document.faults(Vec::new()))
+    }
+
+    /// Makes it one for the way back: in one move, without staging and signatures, whatever the window says, and without
+    /// touching the database.
+    pub fn go_back(&mut self) {
+        let hold = Period::from_secs(1);
+        self.canary.steps = vec![Hold { weight: Percent::ALL, hold }];
+        self.canary.bake = Period::default();
+        (self.staging, self.migrations) = (None, None);
+        self.approvals.roles.clear();
+        self.calendar = Calendar::default();
+        self.checklist.clear();
+        self.risks.clear();
     }
 
     /// The digest of what it says, whatever its spelling.

@@ -1,0 +1,22 @@
+//! The controller: it leads, keeps what is promoted running, begins releases and answers people.
+
+mod api;
+mod api_verbs;
+mod controller;
+mod deploy;
+mod keeper;
+mod lead;
+mod live;
+mod notify;
+mod refusal;
+mod shelf;
+mod token;
+
+pub use api::{Asker, router};
+pub use controller::{Controller, Settings};
+pub use deploy::{Deploy, Made};
+pub use lead::{Lead, LeadError};
+pub use live::Overview;
+pub use refusal::Refused;
+pub use shelf::{Kept, Shelf};
+pub use token::token;
