@@ -1,5 +1,8 @@
 //! Releases: what a manifest says, whether a version is ready, how it goes to production, and how it comes back.
-//! `model` decides and never acts: it knows no async, no SQL, no HTTP, no files and no clock. `driver` is where versions run.
+//! `model` decides and never acts: it knows no async, no SQL, no HTTP, no files and no clock. `driver` is where versions run,
+//! `shim` what stands over each local instance.
 
+mod check;
 pub mod driver;
 pub mod model;
+pub mod shim;
