@@ -28,7 +28,7 @@ pub(crate) const VARIABLES: [(&str, &[&str]); 6] = [
 ];
 pub(crate) const PREFIX: &str = "SIGNALBOX_";
 /// Variables with our prefix that are not settings of the server.
-const NOT_SETTINGS: [&str; 2] = ["SIGNALBOX_TEST_", "SIGNALBOX_BIN"];
+const NOT_SETTINGS: [&str; 3] = ["SIGNALBOX_TEST_", "SIGNALBOX_BIN", "SIGNALBOX_INSTANCE"];
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use signalbox_core::time::Micros;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
+use super::drivers::LateDriver;
 use super::lead::Lead;
 use super::refusal::Refused;
 use super::shelf::{Kept, Shelf, before, manifest_of, stable};
@@ -26,7 +27,9 @@ const ASKS: usize = 16;
 /// What a controller is given.
 #[derive(Clone)]
 pub struct Settings {
+    /// With `driver` as their driver.
     pub tools: Tools,
+    pub driver: Arc<LateDriver>,
     /// Where releases lie.
     pub services: PathBuf,
 }
@@ -35,6 +38,7 @@ pub struct Settings {
 pub struct Controller {
     pub(super) lead: Lead,
     pub(super) tools: Tools,
+    pub(super) driver: Arc<LateDriver>,
     pub(super) state: Mutex<State>,
     /// Held while a release begins.
     pub(super) beginning: Mutex<()>,
@@ -75,6 +79,7 @@ impl Controller {
         let this = Arc::new(Self {
             lead,
             tools: settings.tools,
+            driver: settings.driver,
             state: Mutex::new(State { frozen, ..State::default() }),
             beginning: Mutex::new(()),
             shelf,
@@ -83,6 +88,9 @@ impl Controller {
             changes: watch::Sender::new(0),
         });
         let all = this.shelf.all()?;
+        if let Some(kept) = all.last() {
+            this.driver.settle(&kept.journal.plan().service).map_err(io::Error::other)?;
+        }
         if let Some(open) = all.iter().find(|kept| kept.ended().is_none()) {
             tracing::info!(release.id = %open.id, "a release goes on");
             let release = this.release(open, &all).map_err(io::Error::other)?;

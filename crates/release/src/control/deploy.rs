@@ -253,6 +253,7 @@ impl Controller {
         if live.versions.iter().any(|one| one.version == request.version && one.role == Role::Canary) {
             tracing::info!(version = %request.version, "what an earlier release left of it is cleared first");
         }
+        self.driver.settle(&made.service).map_err(Refused::error)?;
         let (id, folder) = self.shelf().add(&made.service, &request).map_err(Refused::error)?;
         let tools = &self.tools;
         let now = tools.clock.now();

@@ -4,6 +4,7 @@ mod api;
 mod api_verbs;
 mod controller;
 mod deploy;
+mod drivers;
 mod keeper;
 mod lead;
 mod live;
@@ -13,8 +14,9 @@ mod shelf;
 mod token;
 
 pub use api::{Asker, router};
-pub use controller::{Controller, Settings};
+pub use controller::{Controller, Frozen, Settings};
 pub use deploy::{Deploy, Made};
+pub use drivers::{LateDriver, Maker};
 pub use lead::{Lead, LeadError};
 pub use live::Overview;
 pub use refusal::Refused;

@@ -5,6 +5,7 @@ mod error;
 mod health;
 mod instance;
 mod launch;
+pub mod process;
 mod wait;
 
 pub use contract::{Abilities, Answer, Driver, Sandboxing};

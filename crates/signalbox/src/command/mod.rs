@@ -15,6 +15,7 @@ mod release;
 mod role;
 mod serve;
 mod session;
+mod shim;
 mod user;
 
 use std::net::SocketAddr;
@@ -97,6 +98,9 @@ enum Command {
     /// Tokens for the API.
     #[command(subcommand)]
     ApiToken(api_token::ApiToken),
+    /// Stands over one instance of a service.
+    #[command(subcommand, hide = true)]
+    Shim(shim::Shim),
 }
 
 impl Common {
@@ -132,6 +136,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Role(command) => command.run(),
         Command::Session(command) => command.run(),
         Command::ApiToken(command) => command.run(),
+        Command::Shim(command) => command.run(),
     }?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,0 +1,11 @@
+//! Local processes, each under a shim of its own.
+
+mod artifact;
+mod list;
+mod place;
+mod ports;
+mod start;
+mod stop;
+
+pub use artifact::digest_of_path;
+pub use place::{ProcessDriver, ShimProgram};

@@ -1,0 +1,104 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::ask::{LONGEST, Reply, Request};
+use super::supervise::Order;
+use super::{Spec, Status, listener, tree};
+use crate::check;
+use crate::driver::Health;
+
+/// How long somebody may keep a connection without asking anything.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// What answers share.
+#[derive(Debug, Clone)]
+pub(super) struct Desk {
+    pub(super) spec: Arc<Spec>,
+    pub(super) told: watch::Receiver<Status>,
+    pub(super) orders: mpsc::Sender<Order>,
+}
+
+/// Answers over the socket as long as the shim lives.
+pub(super) async fn serve(listener: UnixListener, desk: Desk) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of descriptors: others end some time.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        tokio::spawn(converse(stream, desk.clone()));
+    }
+}
+
+/// One question after another, until the other side has enough.
+async fn converse(stream: UnixStream, desk: Desk) {
+    let (from, mut to) = stream.into_split();
+    let mut from = BufReader::new(from);
+    loop {
+        let mut line = String::new();
+        let mut bounded = (&mut from).take(LONGEST);
+        match tokio::time::timeout(IDLE, bounded.read_line(&mut line)).await {
+            Ok(Ok(count)) if count > 0 && line.ends_with('\n') => (),
+            _ => return,
+        }
+        let reply = match serde_json::from_str(&line) {
+            Ok(request) => desk.answer(request).await,
+            Err(error) => Reply::Refused(error.to_string()),
+        };
+        let Ok(mut bytes) = serde_json::to_vec(&reply) else { return };
+        bytes.push(b'\n');
+        if to.write_all(&bytes).await.is_err() {
+            return;
+        }
+    }
+}
+
+impl Desk {
+    async fn answer(&self, request: Request) -> Reply {
+        match request {
+            Request::Status => Reply::Status(Box::new(self.told.borrow().clone())),
+            Request::Check => Reply::Checked(health(&self.spec, &self.told).await),
+            Request::Stop { grace } => {
+                let (done, stopped) = oneshot::channel();
+                let _ = self.orders.send(Order::Stop { grace: grace.0, done: Some(done) }).await;
+                match stopped.await {
+                    Ok(status) => Reply::Status(Box::new(status)),
+                    Err(_) => Reply::Status(Box::new(self.told.borrow().clone())),
+                }
+            }
+            Request::Signal { number } => {
+                let Some(signal) = Signal::from_named_raw(number) else {
+                    return Reply::Refused(format!("{number} is not a signal"));
+                };
+                let (done, sent) = oneshot::channel();
+                let _ = self.orders.send(Order::Signal { signal, done }).await;
+                match sent.await {
+                    Ok(true) => Reply::Status(Box::new(self.told.borrow().clone())),
+                    _ => Reply::Refused("there is no process".into()),
+                }
+            }
+        }
+    }
+}
+
+/// Asks the service how it is, and looks whether it is the one that answers.
+pub(super) async fn health(spec: &Spec, told: &watch::Receiver<Status>) -> Health {
+    let Some(process) = told.borrow().process.clone() else { return Health::Gone };
+    let health = check::ask(spec.address(), &spec.health, &spec.version).await;
+    if !health.is_well() {
+        return health;
+    }
+    if told.borrow().process.as_ref() != Some(&process) {
+        return Health::Unwell { said: "it died while it was asked".into() };
+    }
+    // In a sandbox nobody else can be on its port.
+    if spec.sandbox.is_none() && listener::is_theirs(spec.port, &tree::below(None)) == Some(false) {
+        return Health::Unwell { said: format!("somebody else answers on port {}", spec.port) };
+    }
+    health
+}
