@@ -2,6 +2,7 @@
 
 mod audit;
 mod command;
+mod control;
 mod demo;
 mod health;
 mod installation;

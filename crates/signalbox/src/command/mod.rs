@@ -2,6 +2,7 @@
 
 mod api_token;
 mod audit;
+mod control;
 mod demo;
 mod doctor;
 mod edge;
@@ -59,6 +60,8 @@ enum Command {
     Serve(serve::Serve),
     /// The weighted reverse proxy in front of the versions of a service.
     Edge(edge::Edge),
+    /// The controller of releases: it moves traffic, judges, goes back.
+    Control(control::Control),
     /// Bring the database schema up to date.
     Migrate(migrate::Migrate),
     /// The keys that sign links.
@@ -95,6 +98,12 @@ enum Command {
     /// How a version of a service goes to production.
     #[command(subcommand)]
     Release(release::Release),
+    /// Take a version to production, as `release deploy`.
+    Deploy(release::Deploy),
+    /// How the release stands, or the service, as `release status`.
+    Status(release::Status),
+    /// Back to the version before, as `release rollback`.
+    Rollback(release::Rollback),
     /// Tokens for the API.
     #[command(subcommand)]
     ApiToken(api_token::ApiToken),
@@ -122,6 +131,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(command) => command.run(),
         Command::Serve(command) => command.run(),
         Command::Edge(command) => command.run(),
+        Command::Control(command) => return command.run(),
         Command::Migrate(command) => command.run(),
         Command::Key(command) => command.run(),
         Command::Link(command) => command.run(),
@@ -131,6 +141,9 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor(command) => return Ok(if command.run()? { ExitCode::SUCCESS } else { ExitCode::from(1) }),
         Command::Audit(command) => return Ok(command.run()),
         Command::Release(command) => return Ok(command.run()),
+        Command::Deploy(command) => return Ok(release::ended(command.run())),
+        Command::Status(command) => return Ok(release::ended(command.run())),
+        Command::Rollback(command) => return Ok(release::ended(command.run())),
         Command::Principal(command) => command.run(),
         Command::User(command) => command.run(),
         Command::Role(command) => command.run(),
