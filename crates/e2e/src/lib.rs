@@ -5,6 +5,7 @@ pub mod backend;
 pub mod browser;
 pub mod client;
 pub mod cluster;
+pub mod control;
 pub mod demo;
 pub mod disk;
 pub mod edge;

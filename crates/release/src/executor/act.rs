@@ -39,6 +39,7 @@ pub(super) async fn forward(release: &Release, plan: &Plan, step: &Step) -> Resu
                 .await
         }
         Action::StopStaging => staging::stop(release).await,
+        Action::TakeBaseline { .. } if release.request.kind == Kind::Rollback => Ok("a way back waits for none".into()),
         Action::TakeBaseline { lasting } => baseline(release, plan, *lasting).await,
         Action::Migrate { number, .. } => backup::migrate(release, *number).await,
         Action::VerifyMigrations => backup::verify_migrations(release, plan),
@@ -148,7 +149,7 @@ async fn route(release: &Release, plan: &Plan, version: &Version, weight: Percen
     let other = if *version == plan.to { plan.from.as_ref() } else { Some(&plan.to) };
     let mut shares = vec![(version, weight)];
     shares.extend(other.map(|other| (other, rest)));
-    let instances = release.tools.driver.list().await.map_err(|error| error.to_string())?;
+    let instances = release.tools.instances().await?;
     let sticky = release.manifest.canary.sticky.then(|| plan.to.to_string());
     let set = release.tools.router.set(&shares, &instances, sticky).await.map_err(|error| error.to_string())?;
     Ok(format!("routes {}: {version} {weight}", set.epoch))
@@ -157,7 +158,7 @@ async fn route(release: &Release, plan: &Plan, version: &Version, weight: Percen
 /// Ends the instances of a version that has no traffic. Its arm goes first.
 async fn stop(release: &Release, plan: &Plan, version: &Version) -> Result<String, String> {
     let other = if *version == plan.to { plan.from.as_ref() } else { Some(&plan.to) };
-    let instances = release.tools.driver.list().await.map_err(|error| error.to_string())?;
+    let instances = release.tools.instances().await?;
     let shares: Vec<_> = other.map(|other| (other, Percent::ALL)).into_iter().collect();
     let set = release.tools.router.set(&shares, &instances, None).await;
     set.map_err(|error| error.to_string())?;
@@ -183,7 +184,7 @@ async fn clear(
     drain: Period,
     grace: Period,
 ) -> Result<String, String> {
-    let instances = release.tools.driver.list().await.map_err(|error| error.to_string())?;
+    let instances = release.tools.instances().await?;
     let keeps: Vec<_> = plan.from.iter().map(|from| (from, Percent::ALL)).chain([(version, Percent::NONE)]).collect();
     let routed = release.tools.router.set(&keeps, &instances, None).await;
     routed.map_err(|error| error.to_string())?;

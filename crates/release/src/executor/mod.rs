@@ -32,7 +32,7 @@ pub use observe::refusals;
 pub(crate) use observe::share;
 pub use plane::{ArmCount, Counts, DataPlane, Later, PlaneError, RouteArm, RouteTable};
 pub use readiness::look as look_at_readiness;
-pub use release::{Kind, Release, Request, Tools};
+pub use release::{Kind, Known, Release, Request, Tools};
 pub use router::{CHANGES, Router};
 pub use run::{Ask, Ended, Handle, run};
 pub use status::{MetricStatus, Status, VersionStatus};

@@ -39,8 +39,8 @@ impl Live {
     pub(super) async fn look(release: &Release) -> Result<Self, Blind> {
         let tools = &release.tools;
         let plane = tools.router.plane();
-        let (instances, routes) = tokio::join!(tools.driver.list(), plane.routes());
-        let instances = instances.map_err(|error| Blind::Passing(error.to_string()))?;
+        let (instances, routes) = tokio::join!(tools.instances(), plane.routes());
+        let instances = instances.map_err(Blind::Passing)?;
         let routes = routes?;
         let followed = tools.router.follow(&routes, &instances).await?;
         let counts = plane.counts().await?;

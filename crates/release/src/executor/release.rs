@@ -1,7 +1,8 @@
 //! What one release is about, and what is needed to carry it out.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use signalbox_core::clock::Clock;
@@ -27,6 +28,28 @@ pub struct Tools {
     /// Of the lead.
     pub epoch: u64,
     pub fail: Option<FailPoint>,
+    pub known: Known,
+}
+
+/// The instances as they were last seen.
+#[derive(Debug, Clone, Default)]
+pub struct Known(Arc<Mutex<Vec<Instance>>>);
+
+/// A supervisor that does not answer holds nobody up for longer: the way back least of all.
+const LIST_WITHIN: Duration = Duration::from_secs(1);
+
+impl Tools {
+    /// Every instance; as it was last seen where that takes too long.
+    pub(crate) async fn instances(&self) -> Result<Vec<Instance>, String> {
+        let listed = tokio::time::timeout(LIST_WITHIN, self.driver.list()).await;
+        let mut known = self.known.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match listed {
+            Ok(listed) => *known = listed.map_err(|error| error.to_string())?,
+            Err(_) if known.is_empty() => return Err("the driver does not say what runs".into()),
+            Err(_) => tracing::warn!("the driver is slow to say what runs; what was seen last counts"),
+        }
+        Ok(known.clone())
+    }
 }
 
 /// What was asked for, as it is kept beside the journal.
@@ -94,7 +117,7 @@ impl Release {
 
     /// The living instances of a version.
     pub(super) async fn living(&self, version: &Version, role: Role) -> Result<Vec<Instance>, String> {
-        let listed = self.tools.driver.list().await.map_err(|error| error.to_string())?;
+        let listed = self.tools.instances().await?;
         let living = |one: &Instance| one.version == *version && one.role == role && one.state.lives();
         Ok(listed.into_iter().filter(living).collect())
     }

@@ -114,7 +114,7 @@ impl Runner {
             self.status.send_replace(Status::of(&self.release, journal, &now, Some(&verdict), waiting));
             match next {
                 Next::Write(event) => {
-                    self.settle(&event).await;
+                    let event = self.settle(event).await;
                     self.write(event)?;
                 }
                 Next::Act { step, direction, .. } => self.act(step, direction).await?,
@@ -132,16 +132,22 @@ impl Runner {
     }
 
     /// Before something is written, what is done comes to an end: by itself where its effect is seen, else at once.
-    async fn settle(&mut self, event: &Event) {
-        let Some(mut acting) = self.acting.take() else { return };
-        let same = matches!(event, Event::Effect { step, direction, .. } | Event::Confirm { step, direction, .. }
-            if (*step, *direction) == (acting.step, acting.direction));
-        if same && tokio::time::timeout(LAST_MOMENT, &mut acting.task).await.is_ok() {
-            return;
+    async fn settle(&mut self, mut event: Event) -> Event {
+        let Some(mut acting) = self.acting.take() else { return event };
+        let own = (acting.step, acting.direction);
+        if let Event::Effect { step, direction, said } = &mut event
+            && (*step, *direction) == own
+            && let Ok(went) = tokio::time::timeout(LAST_MOMENT, &mut acting.task).await
+        {
+            if let Ok(Ok(more)) = went {
+                *said = more;
+            }
+            return event;
         }
         acting.task.abort();
         // It has ended, or is ended here.
         let _ = acting.task.await;
+        event
     }
 
     /// Begins to do a step, or takes what came of it.

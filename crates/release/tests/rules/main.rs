@@ -7,6 +7,7 @@ mod crashes;
 mod documents;
 mod given;
 mod manifests;
+mod journal_file;
 mod migrations;
 mod planning;
 mod readiness;

@@ -11,7 +11,7 @@ use signalbox_core::clock::SystemClock;
 use signalbox_release::control::{Controller, LateDriver, Lead, Settings, router, token};
 use signalbox_release::driver::Driver;
 use signalbox_release::driver::process::{ProcessDriver, ShimProgram};
-use signalbox_release::executor::{CHANGES, DataPlane, FailPoint, Router, Tools};
+use signalbox_release::executor::{CHANGES, DataPlane, FailPoint, Known, Router, Tools};
 use signalbox_release::model::exit::Exit;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -80,6 +80,7 @@ impl Control {
             data,
             epoch,
             fail: self.fail_at,
+            known: Known::default(),
         };
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let socket = folder.join("control.sock");

@@ -165,7 +165,9 @@ impl Maker<'_> {
                 Profile::Fast => Period::from_secs(10),
                 Profile::Standard | Profile::Careful => Period::from_secs(60),
             };
-            self.look(Action::TakeBaseline { lasting });
+            // No longer than what it is for: a quick release takes a quick look.
+            let hold = manifest.canary.steps.first().map_or(lasting, |step| step.hold);
+            self.look(Action::TakeBaseline { lasting: lasting.min(hold) });
         }
     }
 

@@ -1,0 +1,132 @@
+//! Each bad version is refused or rolled back by itself, at the phase and with the reason that docs/releases.md names.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use signalbox_e2e::control::{Askers, ControlHouse};
+use signalbox_e2e::environment;
+
+use crate::{SERVICE, STAGED, quick};
+
+/// A fault, whether there is staging, the phase at which it is found, words of the reason, and how many requests in a
+/// hundred may have failed.
+const BAD: &[(&str, bool, u64, &[&str], u64)] = &[
+    ("crash-at-start", true, 4, &["did not become well in staging", "configuration"], 0),
+    ("crash-at-start", false, 6, &["given up", "ended with 3"], 0),
+    ("never-healthy", true, 4, &["did not become well", "503"], 0),
+    ("never-healthy", false, 6, &["2.0.", "503"], 0),
+    ("wrong-version", false, 6, &["0.0.0"], 0),
+    ("wrong-body", true, 5, &["$.currency"], 0),
+    ("errors 2", false, 6, &["errors", "limit +1 points"], 3),
+    ("errors 100", false, 6, &["requests in a row failed"], 50),
+    ("slow 600", false, 6, &["latency", "limit +100 %"], 0),
+    ("crash-after 600", false, 6, &["2.0.9"], 50),
+];
+
+#[test]
+fn each_bad_version_is_rolled_back_by_itself() -> Result<()> {
+    let _alone = environment::alone()?;
+    let house = ControlHouse::new(SERVICE)?;
+    let control = house.control(&[])?;
+    house.write(&quick())?;
+    house.promote("1.0.0")?;
+    for (number, (fault, staged, phase, words, failing)) in BAD.iter().enumerate() {
+        let version = format!("2.0.{number}");
+        let mut manifest = quick();
+        if *staged {
+            manifest.more = STAGED.into();
+        }
+        if fault.starts_with("slow") {
+            manifest.canary.push_str("[[canary.metric]]\nname = \"latency\"\nworse = \"+100 %\"\n");
+        }
+        house.write(&manifest)?;
+        house.fault(&version, fault)?;
+        let askers = Askers::start(house.server.address, 6);
+        std::thread::sleep(Duration::from_millis(500));
+        let ended = house.deploy(&version)?;
+        let asked = askers.stop()?;
+        let told = || format!("{fault}: {ended:?}\n{}", control.log());
+        ensure!(ended.code == 4, "{}", told());
+        let newest = house.newest()?;
+        let said = newest["said"].as_str().context("no reason")?;
+        ensure!(words.iter().all(|word| said.contains(word)), "{fault}: {newest}");
+        let journal = house.journal()?;
+        let last = journal.iter().rev().find(|record| record["event"] == "intent" && record["direction"] == "do");
+        let found = last.and_then(|record| record["step"].as_str()).unwrap_or_default();
+        ensure!(found.starts_with(&phase.to_string()), "{fault}: found at {found}: {newest}");
+        house.only("1.0.0")?;
+        let share = 100 * asked.failed.len() as u64 / asked.answered.max(1);
+        ensure!(share <= *failing && (*failing > 0 || asked.failed.is_empty()), "{fault}: {asked:?}");
+        let back = newest["routed_back_in_ms"].as_i64().map_or_else(|| "no traffic".into(), |ms| format!("{ms} ms"));
+        println!("{fault:<16} found at {found:<4} routes back after {back:<10} {said}");
+    }
+    control.terminate()
+}
+
+#[test]
+fn one_that_dies_at_100_percent_goes_back_while_the_old_one_is_warm() -> Result<()> {
+    let _alone = environment::alone()?;
+    let house = ControlHouse::new(SERVICE)?;
+    let control = house.control(&[])?;
+    let mut manifest = quick();
+    manifest.canary = manifest.canary.replace("bake = \"2s\"", "bake = \"60s\"").replace("[20, 50, 100]", "[100]");
+    house.write(&manifest)?;
+    house.promote("1.0.0")?;
+    house.fault("2.0.0", "crash-after 1500")?;
+    let askers = Askers::start(house.server.address, 4);
+    let ended = house.deploy("2.0.0")?;
+    askers.stop()?;
+    ensure!(ended.code == 4, "{ended:?}");
+    let newest = house.newest()?;
+    ensure!(newest["said"].as_str().is_some_and(|said| said.contains("2.0.0")), "{newest}");
+    house.only("1.0.0")?;
+    control.terminate()
+}
+
+#[test]
+fn one_that_will_not_stop_is_ended() -> Result<()> {
+    let house = ControlHouse::new(SERVICE)?;
+    let control = house.control(&[])?;
+    let mut manifest = quick();
+    manifest.canary = manifest.canary.replace("[20, 50, 100]", "[100]").replace("bake = \"2s\"", "bake = \"0s\"");
+    house.write(&manifest)?;
+    house.fault("stubborn-1.0.0", "")?;
+    house.promote("1.0.0")?;
+    let askers = Askers::start(house.server.address, 4);
+    house.promote("2.0.0")?;
+    let asked = askers.stop()?;
+    ensure!(asked.failed.is_empty(), "{asked:?}");
+    house.only("2.0.0")?;
+    control.terminate()
+}
+
+#[test]
+fn no_traffic_is_never_a_silent_pass() -> Result<()> {
+    let house = ControlHouse::new(SERVICE)?;
+    let control = house.control(&[])?;
+    let mut manifest = quick();
+    manifest.canary = manifest.canary.replace("hold 60s", "hold 2s");
+    house.write(&manifest)?;
+    house.promote("1.0.0")?;
+    let ended = house.deploy("2.0.0")?;
+    ensure!(ended.code == 4 && ended.out.contains("ROLLING BACK: "), "{ended:?}");
+    house.only("1.0.0")?;
+    manifest.canary = manifest.canary.replace("then roll back", "then pause");
+    house.write(&manifest)?;
+    let ended = house.deploy("2.0.0")?;
+    ensure!(ended.code == 9 && ended.out.contains("paused by policy"), "{ended:?}");
+    let aborted = house.run(&["release", "abort", "--reason", "enough"])?;
+    ensure!(aborted.code == 0, "{aborted:?}");
+    ensure!(house.settled()?["said"] == "enough");
+    house.only("1.0.0")?;
+
+    // A metric that says nothing is none that passes, whatever the traffic.
+    manifest.canary.push_str("[[canary.metric]]\nname = \"orders\"\nquery = 'x{v=\"$version\"}'\nworse = \"-5 %\"\n");
+    manifest.canary = manifest.canary.replace("then pause", "then roll back");
+    house.write(&manifest)?;
+    let askers = Askers::start(house.server.address, 6);
+    let ended = house.deploy("2.0.0")?;
+    askers.stop()?;
+    ensure!(ended.code == 4 && ended.out.contains("no Prometheus is named"), "{ended:?}");
+    control.terminate()
+}
