@@ -3,7 +3,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde_json::json;
 use signalbox_e2e::control::{Askers, ControlHouse};
-use signalbox_e2e::environment;
+use signalbox_e2e::{environment, process};
 
 use crate::{SERVICE, STAGED, quick};
 
@@ -58,13 +58,22 @@ fn without_control_traffic_flows_and_a_dead_instance_comes_back() -> Result<()> 
     let house = ControlHouse::new(SERVICE)?;
     let control = house.control(&[])?;
     house.write(&quick())?;
+    house.fault("1.0.0", "crash-after 30")?;
     house.promote("1.0.0")?;
     control.kill()?;
-    ensure!(house.server.get("/cart")?.status == 200);
+    for _ in 0..30 {
+        ensure!(house.server.get("/cart")?.status == 200);
+    }
+    // This one ends it; its shim starts it again, and nobody else is needed for that.
+    ensure!(house.server.get("/cart")?.status == 502);
+    let answers = || -> Result<()> {
+        let answer = house.server.get("/cart")?;
+        ensure!(answer.status == 200, "{answer:?}");
+        Ok(())
+    };
+    process::wait_for(Duration::from_secs(30), "the instance is not back", answers)?;
     let control = house.control(&[])?;
     house.only("1.0.0")?;
-    ensure!(house.server.get("/cart")?.status == 200);
     control.terminate()?;
-    ensure!(house.server.get("/cart")?.status == 200);
-    Ok(())
+    answers()
 }
