@@ -70,7 +70,10 @@ impl Service {
                 }
             };
             let (status, body) = self.answer(&path);
-            let head = format!("HTTP/1.1 {status} Told\r\ncontent-type: application/json\r\ncontent-length: {}\r\n", body.len());
+            let head = format!(
+                "HTTP/1.1 {status} Told\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
+                body.len()
+            );
             out.write_all(format!("{head}x-version: {}\r\n\r\n{body}", self.version).as_bytes()).ok()?;
             if closes {
                 return None;

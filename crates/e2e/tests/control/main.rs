@@ -24,4 +24,5 @@ fn quick() -> Manifest {
 }
 
 /// With staging and a probe of content.
-const STAGED: &str = "[staging]\nsandbox = \"none\"\n[[staging.probe]]\npath = \"/cart\"\njson = { \"$.currency\" = \"EUR\" }\n";
+const STAGED: &str =
+    "[staging]\nsandbox = \"none\"\n[[staging.probe]]\npath = \"/cart\"\njson = { \"$.currency\" = \"EUR\" }\n";

@@ -29,9 +29,8 @@ fn migrations_run_once_and_a_contract_ends_the_way_back() -> Result<()> {
     ensure!(unready.code == 3 && unready.out.contains("database"), "{unready:?}");
     let evidence = folder.join("evidence.json");
     std::fs::write(&evidence, evidence_at(&house)?)?;
-    let deploy = |version: &str| {
-        house.run(&["deploy", version, "--watch", "--timeout", "300s", "--evidence", "evidence.json"])
-    };
+    let deploy =
+        |version: &str| house.run(&["deploy", version, "--watch", "--timeout", "300s", "--evidence", "evidence.json"]);
     let first = deploy("1.0.0")?;
     ensure!(first.code == 0, "{first:?}");
     ensure!(std::fs::read_to_string(&log)? == "a database\nadd a column;\n");

@@ -76,7 +76,8 @@ async fn check(State(house): State<House>, mut request: Request, next: Next) -> 
         let digest: [u8; 32] = Sha256::digest(token.trim().as_bytes()).into();
         // Digests: how long a comparison takes says nothing of the token.
         if digest != house.token {
-            let detail = "Send the token of DATA/control/token as `Authorization: Bearer …`, or use the Unix socket beside it.";
+            let detail =
+                "Send the token of DATA/control/token as `Authorization: Bearer …`, or use the Unix socket beside it.";
             let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "unauthenticated", "The token is needed", detail);
             return refusal.into_response();
         }
@@ -175,7 +176,8 @@ impl Watcher {
             let mut text = String::new();
             for record in kept.journal.records().iter().filter(|record| record.seq > self.seen) {
                 let said = words::of(&record.event);
-                let line = json!({"kind": "record", "at": record.at, "seq": record.seq, "said": said, "record": record});
+                let line =
+                    json!({"kind": "record", "at": record.at, "seq": record.seq, "said": said, "record": record});
                 text.push_str(&format!("{line}\n"));
             }
             self.seen = self.seen.max(kept.journal.records().len() as u64);

@@ -149,7 +149,8 @@ pub(super) async fn sign(
     body: Body<Said>,
 ) -> Reply<Json<Status>> {
     let said = read(body)?;
-    let role = said.role.clone().ok_or_else(|| Refusal::bad_request("role is missing: for which role is it signed?"))?;
+    let role =
+        said.role.clone().ok_or_else(|| Refusal::bad_request("role is missing: for which role is it signed?"))?;
     Ok(Json(house.controller.sign(&id, role, who(&asker, said.by.as_ref())).await?))
 }
 

@@ -150,9 +150,9 @@ impl Controller {
         let from = kept.journal.plan().from.clone();
         let origin = from.and_then(|from| {
             let brought = all.iter().rev().filter(|other| other.id != kept.id);
-            brought.into_iter().find(|other| {
-                other.request.version == from && matches!(other.ended(), Some((Outcome::Promoted, ..)))
-            })
+            brought
+                .into_iter()
+                .find(|other| other.request.version == from && matches!(other.ended(), Some((Outcome::Promoted, ..))))
         });
         let before = match origin {
             Some(origin) => Some(Arc::new((origin.request.clone(), origin.manifest()?))),
@@ -174,7 +174,8 @@ impl Controller {
         let id = release.id.clone();
         let first = Status::bare(&id, &release.request, journal.journal(), running());
         let (sender, status) = watch::channel(first);
-        self.state.lock().await.active = Some(Active { id: id.clone(), handle: Handle { asks, status: status.clone() } });
+        self.state.lock().await.active =
+            Some(Active { id: id.clone(), handle: Handle { asks, status: status.clone() } });
         self.changed();
         let this = Arc::clone(self);
         let mut watched = status;
@@ -217,19 +218,16 @@ impl Controller {
         self.ask(id, Ask::Sign { role, who, reply }, told).await
     }
 
-    async fn ask(
-        &self,
-        id: &str,
-        ask: Ask,
-        told: oneshot::Receiver<Result<(), String>>,
-    ) -> Result<Status, Refused> {
+    async fn ask(&self, id: &str, ask: Ask, told: oneshot::Receiver<Result<(), String>>) -> Result<Status, Refused> {
         let kept = self.one(id)?;
         let asks = {
             let state = self.state.lock().await;
             state.active.as_ref().filter(|active| active.id == kept.id).map(|active| active.handle.asks.clone())
         };
         let ended = || {
-            let said = kept.ended().map_or_else(|| "it does not run".to_owned(), |(_, at, said)| format!("it ended at {at}: {said}"));
+            let said = kept
+                .ended()
+                .map_or_else(|| "it does not run".to_owned(), |(_, at, said)| format!("it ended at {at}: {said}"));
             Refused::new(Exit::Refused, format!("{}: {said}", kept.id))
         };
         let asks = asks.ok_or_else(ended)?;

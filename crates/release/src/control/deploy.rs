@@ -108,9 +108,10 @@ impl Controller {
         let present = stable(&all).map(|kept| kept.request.version.clone());
         let target = match &to {
             None => Self::promoted_before(&all),
-            Some(version) => all.iter().rev().find(|kept| {
-                kept.request.version == *version && matches!(kept.ended(), Some((Outcome::Promoted, ..)))
-            }),
+            Some(version) => all
+                .iter()
+                .rev()
+                .find(|kept| kept.request.version == *version && matches!(kept.ended(), Some((Outcome::Promoted, ..)))),
         };
         let target = target.ok_or_else(|| match &to {
             Some(version) => refuse(format!("{version} was never promoted here")),
@@ -120,12 +121,8 @@ impl Controller {
             return Err(refuse(format!("{} serves already", target.request.version)));
         }
         self.reachable(target, &all)?;
-        let request = Request {
-            kind: Kind::Rollback,
-            by: by.to_owned(),
-            at: self.tools.clock.now(),
-            ..target.request.clone()
-        };
+        let request =
+            Request { kind: Kind::Rollback, by: by.to_owned(), at: self.tools.clock.now(), ..target.request.clone() };
         self.begin(request, None, None).await
     }
 
@@ -147,11 +144,11 @@ impl Controller {
     }
 
     fn request(&self, asked: &Deploy, by: &str, kind: Kind) -> Result<Request, Refused> {
-        let manifest = Manifest::parse(&asked.file, &asked.manifest).map_err(|faults| bad_manifest(&faults.to_string()))?;
+        let manifest =
+            Manifest::parse(&asked.file, &asked.manifest).map_err(|faults| bad_manifest(&faults.to_string()))?;
         let version = asked.version.clone().or_else(|| manifest.service.version.clone());
-        let version = version.ok_or_else(|| {
-            Refused::error("which version? Name it behind the command, or as version in [service]")
-        })?;
+        let version = version
+            .ok_or_else(|| Refused::error("which version? Name it behind the command, or as version in [service]"))?;
         if !asked.base.is_absolute() {
             return Err(Refused::error("base is the absolute path of the manifest's folder"));
         }

@@ -60,8 +60,7 @@ async fn look_after(controller: &Controller, now: Micros) -> Result<(), String> 
     let version = &kept.request.version;
     let told = |error: crate::driver::DriverError| error.to_string();
     let instances = driver.list().await.map_err(told)?;
-    let own: Vec<_> =
-        instances.iter().filter(|one| one.role == Role::Production && one.version == *version).collect();
+    let own: Vec<_> = instances.iter().filter(|one| one.role == Role::Production && one.version == *version).collect();
     let living = own.iter().filter(|one| one.state.lives()).count() as u64;
     let given_up = own.iter().any(|one| one.state == State::GivenUp && now.0 - one.since.0 < GIVEN_UP);
     if living < manifest.service.instances.get() && !given_up {

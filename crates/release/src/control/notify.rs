@@ -75,7 +75,8 @@ async fn turn(
         let plan = kept.journal.plan();
         let due = kept.journal.records().iter().filter(|record| record.seq > done);
         for record in due {
-            let occasion = occasion(&record.event, plan).filter(|one| webhook.on.is_empty() || webhook.on.contains(one));
+            let occasion =
+                occasion(&record.event, plan).filter(|one| webhook.on.is_empty() || webhook.on.contains(one));
             if let Some(occasion) = occasion
                 && let Err(why) = send(controller, kept, webhook, occasion, record).await
             {
@@ -169,7 +170,8 @@ mod tests {
     fn the_signature_is_that_of_the_specification() {
         // The example of the specification's reference libraries.
         let body = br#"{"test": 2432232314}"#;
-        let signed = sign("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, body);
+        let signed =
+            sign("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, body);
         assert_eq!(signed, Ok("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=".into()));
         assert!(sign("whsec_?", "a", 1, b"").is_err());
     }

@@ -42,9 +42,7 @@ impl From<Refused> for Refusal {
             Exit::NoGo => (StatusCode::CONFLICT, "no-go", "Not ready"),
             Exit::WindowClosed => (StatusCode::CONFLICT, "window-closed", "The window is closed"),
             _ if refused.missing => (StatusCode::NOT_FOUND, "not-found", "Not found"),
-            _ if refused.faults.is_empty() => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "unprocessable", "It cannot be done")
-            }
+            _ if refused.faults.is_empty() => (StatusCode::UNPROCESSABLE_ENTITY, "unprocessable", "It cannot be done"),
             _ => (StatusCode::UNPROCESSABLE_ENTITY, "bad-manifest", "The manifest is not right"),
         };
         let mut told = Self::new(status, code, title, refused.said);

@@ -35,8 +35,13 @@ pub(super) async fn forward(release: &Release, plan: &Plan, step: &Step) -> Resu
         Action::RunSuite { suite, .. } => staging::suite(release, *suite).await,
         Action::ProbeStaging { .. } => staging::probe(release).await,
         Action::LoadStaging { requests_per_second, lasting } => {
-            load::run(staging::address(release).await?, &release.manifest.service.health.path.to_string(), *requests_per_second, lasting.0)
-                .await
+            load::run(
+                staging::address(release).await?,
+                &release.manifest.service.health.path.to_string(),
+                *requests_per_second,
+                lasting.0,
+            )
+            .await
         }
         Action::StopStaging => staging::stop(release).await,
         Action::TakeBaseline { .. } if release.request.kind == Kind::Rollback => Ok("a way back waits for none".into()),

@@ -229,7 +229,10 @@ pub fn applied(service: &Path) -> Result<Vec<Applied>, String> {
     };
     // A last line that was torn speaks of a migration that is run again.
     let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
-    whole.lines().map(|line| serde_json::from_str(line).map_err(|error| format!("{}: {error}", path.display()))).collect()
+    whole
+        .lines()
+        .map(|line| serde_json::from_str(line).map_err(|error| format!("{}: {error}", path.display())))
+        .collect()
 }
 
 fn write_down(release: &Release, one: &Applied) -> std::io::Result<()> {

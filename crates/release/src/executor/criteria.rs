@@ -21,7 +21,8 @@ pub fn criteria(manifest: &Manifest, plan: &Plan) -> Result<Criteria, String> {
             Source::Query(_) => CanarySource::Sample,
             Source::Business(_) => CanarySource::Share { trials: "messages".into() },
         };
-        let worse: Worse = metric.worse.to_string().parse().map_err(|error| format!("metric {:?}: {error}", metric.name))?;
+        let worse: Worse =
+            metric.worse.to_string().parse().map_err(|error| format!("metric {:?}: {error}", metric.name))?;
         metrics.push(Metric { name: metric.name.clone(), source, worse, min_trials: None, shadow: metric.shadow });
     }
     let triggers = &manifest.rollback;

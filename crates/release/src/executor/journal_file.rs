@@ -52,8 +52,8 @@ impl JournalFile {
         fail: Option<FailPoint>,
     ) -> Result<Self, JournalError> {
         let path = folder.join(FILE);
-        let journal = Journal::begin(plan, by, at, epoch)
-            .map_err(|fault| JournalError::Fault { path: path.clone(), fault })?;
+        let journal =
+            Journal::begin(plan, by, at, epoch).map_err(|fault| JournalError::Fault { path: path.clone(), fault })?;
         let disk = |source| JournalError::Disk { path: path.clone(), source };
         let file = OpenOptions::new().read(true).append(true).create_new(true).mode(0o600).open(&path);
         let file = file.map_err(disk)?;

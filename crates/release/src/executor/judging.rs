@@ -141,10 +141,9 @@ impl Judging {
             few if few < wanted => {
                 (Verdict::Insufficient, format!("insufficient ({few} of {wanted} requests at 100 %); {rules}"))
             }
-            enough => (
-                Verdict::Pass,
-                format!("{enough} requests at 100 %, where nobody is left to compare with; {rules}"),
-            ),
+            enough => {
+                (Verdict::Pass, format!("{enough} requests at 100 %, where nobody is left to compare with; {rules}"))
+            }
         }
     }
 

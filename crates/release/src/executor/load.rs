@@ -22,12 +22,7 @@ struct Seen {
 }
 
 /// Sends the load and says how staging bore it.
-pub(super) async fn run(
-    address: SocketAddr,
-    path: &str,
-    per_second: u64,
-    lasting: Duration,
-) -> Result<String, String> {
+pub(super) async fn run(address: SocketAddr, path: &str, per_second: u64, lasting: Duration) -> Result<String, String> {
     let url = format!("http://{address}{path}");
     let seen = Arc::new(Mutex::new(Seen::default()));
     let seats = Arc::new(Semaphore::new(MOST));

@@ -56,7 +56,8 @@ impl Live {
         if reference.epoch != Some(self.routes.epoch) {
             *reference = Reference { epoch: Some(self.routes.epoch), counts: self.counts.clone() };
         }
-        let mut versions: BTreeSet<Version> = [Some(&plan.to), plan.from.as_ref()].into_iter().flatten().cloned().collect();
+        let mut versions: BTreeSet<Version> =
+            [Some(&plan.to), plan.from.as_ref()].into_iter().flatten().cloned().collect();
         versions.extend(self.instances.iter().map(|one| one.version.clone()));
         versions.into_iter().map(|version| (version.clone(), self.seen_of(&version, reference))).collect()
     }
@@ -86,7 +87,8 @@ impl Live {
     }
 
     pub(super) fn staging_is_well(&self, version: &Version) -> bool {
-        let staged = |one: &Instance| one.role == Role::Staging && one.version == *version && one.state == State::Healthy;
+        let staged =
+            |one: &Instance| one.role == Role::Staging && one.version == *version && one.state == State::Healthy;
         self.instances.iter().any(staged)
     }
 }

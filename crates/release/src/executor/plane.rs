@@ -93,6 +93,8 @@ impl Counts {
 
     /// The same of all versions.
     pub fn sum_all(&self) -> (u64, u64) {
-        self.arms.iter().fold((0, 0), |(accepted, sessions), arm| (accepted + arm.accepted, sessions + arm.new_sessions))
+        self.arms
+            .iter()
+            .fold((0, 0), |(accepted, sessions), arm| (accepted + arm.accepted, sessions + arm.new_sessions))
     }
 }

@@ -66,10 +66,7 @@ mod tests {
         let vector = |result: Value| json!({"status": "success", "data": {"resultType": "vector", "result": result}});
         let read = |document: Value| number(&document);
         assert_eq!(read(vector(json!([{"metric": {}, "value": [1.0, "0.25"]}]))), Ok(0.25));
-        assert_eq!(
-            read(json!({"status": "success", "data": {"resultType": "scalar", "result": [1.0, "3"]}})),
-            Ok(3.0)
-        );
+        assert_eq!(read(json!({"status": "success", "data": {"resultType": "scalar", "result": [1.0, "3"]}})), Ok(3.0));
         for wrong in [
             vector(json!([])),
             vector(json!([{"value": [1.0, "NaN"]}])),

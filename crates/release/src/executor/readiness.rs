@@ -11,7 +11,9 @@ use super::{backup, commands};
 use crate::driver::{Role, State};
 use crate::model::migration::inspect;
 use crate::model::plan::Plan;
-use crate::model::readiness::{Advisories, Evidence, Fact, Findings, Rehearsal, Report, SourceOfFact, Subject, Tests, report};
+use crate::model::readiness::{
+    Advisories, Evidence, Fact, Findings, Rehearsal, Report, SourceOfFact, Subject, Tests, report,
+};
 use crate::model::value::Digest;
 
 /// Checks it; the error names the score and everything that is missed.
@@ -22,7 +24,8 @@ pub(super) async fn check(release: &Release, plan: &Plan) -> Result<String, Stri
     let report = look(release, plan).await?;
     let stored = crate::disk::store_json(&release.folder.join("readiness.json"), &report);
     stored.map_err(|error| format!("readiness.json: {error}"))?;
-    let said = format!("readiness {} of 100 (needs {}), confidence {}", report.score, report.threshold, report.confidence);
+    let said =
+        format!("readiness {} of 100 (needs {}), confidence {}", report.score, report.threshold, report.confidence);
     let missed: Vec<String> =
         report.missed().map(|(component, check)| format!("{}: {}", component.title(), check.said)).collect();
     if report.ready {
@@ -42,8 +45,7 @@ pub async fn look(release: &Release, plan: &Plan) -> Result<Report, String> {
         take(&mut evidence, id, went, source);
     }
     collect(release, plan, &mut evidence, now).await?;
-    let subject =
-        Subject { service: plan.service.clone(), version: plan.to.clone(), at: release.tools.clock.now() };
+    let subject = Subject { service: plan.service.clone(), version: plan.to.clone(), at: release.tools.clock.now() };
     Ok(report(subject, &release.manifest, &evidence))
 }
 

@@ -43,8 +43,7 @@ impl Router {
             if upstreams.is_empty() && *share != Percent::NONE {
                 return Err(PlaneError::Refused(format!("no instance of {version} runs that could get {share}")));
             }
-            let arm =
-                RouteArm { version: version.to_string(), upstreams, weight: u32::from(share.basis_points()) };
+            let arm = RouteArm { version: version.to_string(), upstreams, weight: u32::from(share.basis_points()) };
             Ok((!arm.upstreams.is_empty()).then_some(arm))
         };
         let arms = shares.iter().filter_map(|share| arm(share).transpose()).collect::<Result<Vec<_>, _>>()?;

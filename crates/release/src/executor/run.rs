@@ -160,9 +160,8 @@ impl Runner {
             }
             let Some(acting) = self.acting.take() else { return Ok(()) };
             let went = acting.task.await.unwrap_or_else(|error| Err(format!("it broke off: {error}")));
-            let has_effect = Progress::of(self.journal.journal())
-                .attempt(direction, step)
-                .is_some_and(|attempt| attempt.effect);
+            let has_effect =
+                Progress::of(self.journal.journal()).attempt(direction, step).is_some_and(|attempt| attempt.effect);
             return match went {
                 Ok(_) if has_effect => Ok(()),
                 Ok(said) => self.write(Event::Effect { step, direction, said }),

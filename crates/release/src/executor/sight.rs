@@ -121,8 +121,7 @@ impl Sight {
 
     fn tripped(&mut self, release: &Release, live: &Live, plan: &Plan, now: Micros) -> Vec<Tripped> {
         // What an earlier release left dead says nothing of this one.
-        let of_this =
-            live.production(&plan.to).filter(|one| one.state.lives() || one.since >= release.request.at);
+        let of_this = live.production(&plan.to).filter(|one| one.state.lives() || one.since >= release.request.at);
         let mut tripped = self.watch.look(now, &release.manifest, &of_this.collect::<Vec<_>>());
         tripped.extend(self.judging.tripped());
         tripped
@@ -152,8 +151,8 @@ impl Sight {
         }
         let draining = |version| {
             let seen = now.seen(version);
-            let asked = progress.rollback.is_some()
-                || progress.current().is_some_and(|step| drains(&step.action, version));
+            let asked =
+                progress.rollback.is_some() || progress.current().is_some_and(|step| drains(&step.action, version));
             asked && seen.weight == Percent::NONE && seen.in_flight > 0
         };
         if now.now >= self.next_drain

@@ -69,8 +69,7 @@ pub(super) async fn probe(release: &Release) -> Result<String, String> {
 
 /// Ends it and removes its copy.
 pub(super) async fn stop(release: &Release) -> Result<String, String> {
-    let ended =
-        act::end(release, &release.request.version, Role::Staging, release.manifest.service.stop).await?;
+    let ended = act::end(release, &release.request.version, Role::Staging, release.manifest.service.stop).await?;
     super::backup::remove_copy(release)?;
     Ok(ended)
 }

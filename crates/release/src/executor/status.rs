@@ -152,9 +152,7 @@ fn metrics(said: &Said) -> Vec<MetricStatus> {
 fn routed_back_in(journal: &Journal) -> Option<i64> {
     let records = journal.records();
     let begun = records.iter().find(|record| matches!(record.event, Event::RollbackBegun { .. }))?;
-    let routes = |id: StepId| {
-        journal.plan().step(id).is_some_and(|step| matches!(step.undo, Undo::RouteAll { .. }))
-    };
+    let routes = |id: StepId| journal.plan().step(id).is_some_and(|step| matches!(step.undo, Undo::RouteAll { .. }));
     let back = records.iter().find(|record| match &record.event {
         Event::Effect { step, direction: Direction::Undo, .. } => routes(*step),
         _ => false,

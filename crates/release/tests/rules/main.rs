@@ -6,8 +6,8 @@
 mod crashes;
 mod documents;
 mod given;
-mod manifests;
 mod journal_file;
+mod manifests;
 mod migrations;
 mod planning;
 mod readiness;

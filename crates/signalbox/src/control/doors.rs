@@ -58,7 +58,8 @@ pub fn open_socket(path: &Path) -> anyhow::Result<UnixListener> {
     }
     // The folder lets nobody else in while the socket has the usual mode.
     let listener = UnixListener::bind(path).with_context(|| path.display().to_string())?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).with_context(|| path.display().to_string())?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+        .with_context(|| path.display().to_string())?;
     Ok(listener)
 }
 

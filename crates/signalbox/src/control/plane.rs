@@ -56,8 +56,7 @@ impl DataPlane for EdgePlane {
                 timeouts: Timeouts::default(),
             });
             let sticky = table.sticky.map(|salt| Sticky { by: StickyKey::Cookie, name: COOKIE.into(), salt });
-            let routes =
-                Routes { epoch: table.epoch, arms: arms.collect(), paths: Vec::new(), sticky, mirror: None };
+            let routes = Routes { epoch: table.epoch, arms: arms.collect(), paths: Vec::new(), sticky, mirror: None };
             let applied = self.client.put_routes(&routes).await.map_err(told)?;
             if !applied.stored {
                 tracing::warn!(routes.epoch = applied.epoch, "routes are in force and not on disk: {}", applied.note);

@@ -69,7 +69,11 @@ fn spec(driver: &ProcessDriver, launch: &Launch, id: InstanceId, port: u16, sand
     env.extend(service.env.iter().map(|(name, value)| (name.clone(), value.fill(&with))));
     env.extend(launch.env.clone());
     // Whoever it is, it can be found by this.
-    env.extend(Spec::own_env(&id, &launch.version, launch.role, sandbox.is_some(), port).into_iter().filter(|(name, _)| name != "PORT"));
+    env.extend(
+        Spec::own_env(&id, &launch.version, launch.role, sandbox.is_some(), port)
+            .into_iter()
+            .filter(|(name, _)| name != "PORT"),
+    );
     Spec {
         id,
         service: service.name.clone(),
