@@ -15,7 +15,9 @@ pub enum DriverError {
     OtherArtifact { version: Version, wanted: Digest, found: Digest },
     #[error("no port of {ports} is free")]
     NoPort { ports: Ports },
-    #[error("no sandbox without a way out to the network is possible here: {why}; the manifest's staging.sandbox can be \"none\"")]
+    #[error(
+        "no sandbox without a way out to the network is possible here: {why}; the manifest's staging.sandbox can be \"none\""
+    )]
     NoSandbox { why: String },
     #[error("{id} did not start: {said}")]
     NotStarted { id: InstanceId, said: String },

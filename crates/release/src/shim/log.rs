@@ -47,8 +47,7 @@ pub(super) type SharedLog = Arc<Mutex<Log>>;
 
 impl Log {
     pub(super) fn open(folder: &Path, limits: LogLimits, clock: Arc<dyn Clock>) -> SharedLog {
-        let log =
-            Self { folder: folder.to_owned(), limits, clock, file: None, size: 0, lost: 0, last: String::new() };
+        let log = Self { folder: folder.to_owned(), limits, clock, file: None, size: 0, lost: 0, last: String::new() };
         Arc::new(Mutex::new(log))
     }
 
@@ -118,7 +117,11 @@ impl Log {
         for number in (0..=most).rev() {
             let from = aside(&self.folder, number);
             // Where one is missing there is nothing to move; where nothing can be moved, the file goes on growing no further.
-            let moved = if number == most { fs::remove_file(&from) } else { fs::rename(&from, aside(&self.folder, number + 1)) };
+            let moved = if number == most {
+                fs::remove_file(&from)
+            } else {
+                fs::rename(&from, aside(&self.folder, number + 1))
+            };
             if let Err(error) = moved
                 && number == 0
                 && error.kind() != io::ErrorKind::NotFound
@@ -212,7 +215,8 @@ mod tests {
     async fn files_are_put_aside_and_never_grow_beyond_their_bound() {
         let text: String = (0..2000).map(|number| format!("line {number}\n")).collect();
         let (folder, tail) = kept(text.into_bytes()).await;
-        let sizes: Vec<u64> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).collect();
+        let sizes: Vec<u64> =
+            fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).collect();
         assert_eq!(sizes.len(), 3);
         assert!(sizes.iter().all(|size| *size <= 4096), "{sizes:?}");
         let lines: Vec<&str> = tail.lines().collect();

@@ -88,7 +88,11 @@ impl Desk {
 
 /// Asks the service how it is, and looks whether it is the one that answers.
 pub(super) async fn health(spec: &Spec, told: &watch::Receiver<Status>) -> Health {
-    let Some(process) = told.borrow().process.clone() else { return Health::Gone };
+    let status = told.borrow().clone();
+    let Some(process) = status.process else {
+        let said = format!("it does not run: {}", status.said);
+        return if status.state.lives() { Health::Unwell { said } } else { Health::Gone };
+    };
     let health = check::ask(spec.address(), &spec.health, &spec.version).await;
     if !health.is_well() {
         return health;

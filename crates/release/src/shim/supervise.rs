@@ -23,6 +23,8 @@ use crate::driver::{Exit, ExitHow, Health, State};
 const MEASURE_EVERY: Duration = Duration::from_millis(250);
 /// Checks until the first good one come faster than the manifest's interval, from here on.
 const FIRST_CHECKS: Duration = Duration::from_millis(25);
+/// How long what the service left behind may take to be gone; the kernel holds some longer.
+const END_BELOW: Duration = Duration::from_secs(10);
 /// How long the output of a dead service may still come from what it left behind.
 const DRAIN_OUTPUT: Duration = Duration::from_secs(2);
 
@@ -139,8 +141,10 @@ impl Supervisor {
         }
         let (ended, ending, was_well) = self.watch(&mut child, began).await;
         let relay = self.relay.as_ref().map(|relay| relay.pid);
-        while !tree::end_below(relay) {
+        let mut left = END_BELOW.as_millis() / 5;
+        while !tree::end_below(relay) && left > 0 {
             sleep(Duration::from_millis(5)).await;
+            left -= 1;
         }
         // What left the tree altogether may hold the pipes open for ever.
         let _ = timeout(DRAIN_OUTPUT, async { while streams.join_next().await.is_some() {} }).await;

@@ -42,12 +42,7 @@ impl Default for ShimProgram {
 
 impl ProcessDriver {
     /// Over `root`, which is made where it is not there: `instances/ID` and `artifacts/SERVICE/VERSION` lie in it.
-    pub fn open(
-        root: &Path,
-        service: Name,
-        program: ShimProgram,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, DriverError> {
+    pub fn open(root: &Path, service: Name, program: ShimProgram, clock: Arc<dyn Clock>) -> Result<Self, DriverError> {
         let make = |path: &Path| {
             let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
             made.map_err(DriverError::file(path))

@@ -49,7 +49,8 @@ async fn gone(folder: &Folder, within: Duration) -> Result<bool, DriverError> {
 /// A shim that does not answer is killed, and its service dies with it. It is known by more than its number.
 fn kill_shim(folder: &Folder, id: &InstanceId) -> Result<(), DriverError> {
     let status = folder.status().map_err(DriverError::file(folder.path()))?;
-    let said = || DriverError::Supervisor { id: id.clone(), said: "it does not answer and never said who it is".into() };
+    let said =
+        || DriverError::Supervisor { id: id.clone(), said: "it does not answer and never said who it is".into() };
     let shim = status.ok_or_else(said)?.shim;
     shim.signal(Signal::KILL).map_err(DriverError::file(folder.path()))?;
     Ok(())
