@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
 use signalbox_e2e::process;
-use signalbox_release::driver::{Driver as _, Sandboxing, State};
+use signalbox_release::driver::{Driver as _, Launch, Role, Sandboxing, State};
 
 use crate::rig::{House, LONG, ask};
 
@@ -120,5 +120,47 @@ fn a_sandboxed_service_is_restarted_in_its_sandbox_and_the_sandbox_too() -> Resu
     for pid in [shim, relay, service] {
         ensure!(!process::lives(pid), "{pid} is left");
     }
+    Ok(())
+}
+
+/// What the driver says that it can, it does; what it says that it cannot, it refuses.
+#[test]
+fn a_sandbox_is_kept_or_refused() -> Result<()> {
+    let house = House::new()?;
+    let service = house.service(&[], "")?;
+    match house.runtime.block_on(house.driver.abilities())?.sandbox {
+        Sandboxing::Possible { .. } => {
+            let instance = house.start_sandboxed(&service)?;
+            house.until_state(&instance.id, State::Healthy)?;
+            ensure!(ask(instance.address, "/interfaces")?.lines().count() == 3, "two lines of titles, and loopback");
+            house.stop(&instance.id, LONG)?;
+            println!("kept");
+        }
+        Sandboxing::Impossible { why } => {
+            let refused = house.start_sandboxed(&service).err().context("it was started without a sandbox")?;
+            ensure!(refused.to_string().contains(&why) && refused.to_string().contains("\"none\""), "{refused}");
+            ensure!(house.list()?.is_empty(), "nothing was started");
+            // Only what the manifest says goes on without one.
+            let launch = house.launch(&service)?;
+            let instance = house.start_as(&Launch { role: Role::Staging, ..launch })?;
+            house.until_state(&instance.id, State::Healthy)?;
+            house.stop(&instance.id, LONG)?;
+            println!("refused: {why}");
+        }
+    }
+    Ok(())
+}
+
+/// The test before this one, where no namespace may be made.
+#[test]
+fn where_no_namespaces_are_permitted_the_start_is_refused() -> Result<()> {
+    let test = std::env::current_exe()?;
+    let script =
+        "echo 0 > /proc/sys/user/max_user_namespaces && echo 0 > /proc/sys/user/max_net_namespaces && exec \"$@\"";
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--user", "--map-root-user", "sh", "-c", script, "sh"]).arg(test);
+    command.args(["--exact", "sandbox::a_sandbox_is_kept_or_refused", "--nocapture"]);
+    let said = process::output(&mut command)?;
+    ensure!(said.contains("refused: ") && !said.contains("kept"), "{said}");
     Ok(())
 }

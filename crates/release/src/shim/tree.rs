@@ -99,20 +99,25 @@ fn as_pid(pid: u32) -> Option<Pid> {
     i32::try_from(pid).ok().and_then(Pid::from_raw)
 }
 
-/// What these hold in memory: what each has for itself, and once the most of what they may share.
+/// What these hold in memory and cannot give back: what each has for itself, swapped or not, and once the most of what they
+/// may share. Pages of files are not in it: the system takes them back when it needs them.
 pub(super) fn memory_bytes(tree: &[(u32, Stat)]) -> Option<u64> {
     let mut own = 0;
     let mut shared = 0;
     let mut seen = false;
     for (pid, _) in tree {
-        let Ok(text) = std::fs::read_to_string(format!("/proc/{pid}/statm")) else { continue };
-        let mut pages = text.split(' ').skip(1).map_while(|field| field.parse::<u64>().ok());
-        let (Some(resident), Some(of_files)) = (pages.next(), pages.next()) else { continue };
-        own += resident.saturating_sub(of_files);
-        shared = shared.max(of_files);
+        let Ok(text) = std::fs::read_to_string(format!("/proc/{pid}/status")) else { continue };
+        let kib = |name: &str| {
+            let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.strip_suffix("kB"));
+            value.and_then(|value| value.trim().parse::<u64>().ok())
+        };
+        // One that has ended has no memory any more.
+        let Some(anonymous) = kib("RssAnon") else { continue };
+        own += anonymous + kib("VmSwap").unwrap_or(0);
+        shared = shared.max(kib("RssShmem").unwrap_or(0));
         seen = true;
     }
-    seen.then_some((own + shared) * rustix::param::page_size() as u64)
+    seen.then_some((own + shared) * 1024)
 }
 
 /// Every process that carries the mark of an instance in the environment that it was started with.
