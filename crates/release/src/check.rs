@@ -80,17 +80,71 @@ fn judge(rules: &manifest::Health, version: &Version, body: &[u8], took: Period)
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
+
+    fn rules() -> manifest::Health {
+        manifest::Health {
+            path: "/healthz?full=1".parse().unwrap(),
+            interval: Period::from_secs(1),
+            timeout: Period::from_secs(60),
+            version: Some("$.version".parse().unwrap()),
+            startup: Period::from_secs(1),
+        }
+    }
+
+    /// Asks somebody who answers every request with these bytes; with nothing it never answers.
+    async fn asked(rules: &manifest::Health, answer: &'static str) -> (String, bool) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 4096];
+            let count = stream.read(&mut request).await.unwrap();
+            assert!(request[..count].starts_with(b"GET /healthz?full=1 HTTP/1.1\r\n"));
+            if answer.is_empty() {
+                std::future::pending::<()>().await;
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        });
+        let health = ask(address, rules, &"1.5.0".parse().unwrap()).await;
+        serving.abort();
+        (health.to_string(), health.is_well())
+    }
+
+    #[tokio::test]
+    async fn whatever_is_answered_is_told_apart() {
+        let body = "{\"version\":\"1.5.0\"}";
+        assert_eq!(body.len(), 19);
+        for well in [
+            "HTTP/1.1 200 OK\r\ncontent-length: 19\r\n\r\n{\"version\":\"1.5.0\"}",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n13\r\n{\"version\":\"1.5.0\"}\r\n0\r\n\r\n",
+            "HTTP/1.0 200 OK\r\n\r\n{\"version\":\"1.5.0\"}",
+        ] {
+            let (said, is_well) = asked(&rules(), well).await;
+            assert!(is_well, "{well}: {said}");
+        }
+        for (unwell, wanted) in [
+            ("HTTP/1.1 503 No\r\ncontent-length: 19\r\n\r\n{\"version\":\"1.5.0\"}", "answered 503 instead of 200"),
+            ("HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\n\r\n", "answered 302 instead of 200"),
+            ("HTTP/1.1 204 Nothing\r\n\r\n", "answered 204 instead of 200"),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n{\"version\":\"1.5.0\"}", "the answer: "),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", "is not JSON"),
+            ("SSH-2.0-OpenSSH_9.2\r\n\r\n", "no answer: "),
+        ] {
+            let (said, is_well) = asked(&rules(), unwell).await;
+            assert!(!is_well && said.contains(wanted), "{unwell}: {said}");
+        }
+        let hasty = manifest::Health { timeout: Period::from_millis(100), ..rules() };
+        assert_eq!(asked(&hasty, "").await, ("/healthz?full=1 did not answer within 100ms".into(), false));
+        let nobody = ask("127.0.0.1:1".parse().unwrap(), &rules(), &"1.5.0".parse().unwrap()).await;
+        assert!(nobody.to_string().contains("no connection"), "{nobody}");
+    }
 
     #[test]
     fn only_the_right_version_is_well() {
-        let rules = manifest::Health {
-            path: "/healthz".parse().unwrap(),
-            interval: Period::from_secs(1),
-            timeout: Period::from_secs(1),
-            version: Some("$.version".parse().unwrap()),
-            startup: Period::from_secs(1),
-        };
+        let rules = rules();
         let version: Version = "1.5.0".parse().unwrap();
         let judged = |body: &str| judge(&rules, &version, body.as_bytes(), Period::from_millis(1));
         assert!(judged("{\"version\": \"1.5.0\"}").is_well());

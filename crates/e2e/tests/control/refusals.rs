@@ -64,8 +64,11 @@ fn what_makes_no_sense_is_refused_with_its_number() -> Result<()> {
     ensure!(begun.code == 0, "{begun:?}");
     let paused = house.run(&["release", "pause", "--reason", "lunch"])?;
     ensure!(paused.code == 0, "{paused:?}");
-    let status = house.run(&["status"])?;
-    ensure!(status.code == 9 && status.out.contains("lunch"), "{status:?}");
+    process::wait_for(Duration::from_secs(10), "the pause is not told", || {
+        let status = house.run(&["status"])?;
+        ensure!(status.code == 9 && status.out.contains("lunch"), "{status:?}");
+        Ok(())
+    })?;
     let alone = house.run(&["release", "promote", "--reason", "now", "--by", "ann", "--approver", "ann"])?;
     ensure!(alone.code == 10, "{alone:?}");
     ensure!(house.run(&["release", "resume"])?.code == 0);

@@ -15,7 +15,7 @@ pub enum Health {
     WrongVersion { said: String },
     /// No answer, not in time, or not 200.
     Unwell { said: String },
-    /// No such instance, or it is dead.
+    /// No such instance, or it is dead for good.
     Gone,
 }
 

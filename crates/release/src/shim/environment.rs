@@ -12,27 +12,18 @@ pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin
 pub(super) const MARK: &str = "SIGNALBOX_INSTANCE";
 
 impl Spec {
-    /// What every instance finds in its environment, whatever the manifest says.
-    pub(crate) fn own_env(
-        id: &InstanceId,
-        version: &Version,
-        role: Role,
-        sandboxed: bool,
-        port: u16,
-    ) -> BTreeMap<String, String> {
+    /// The marks of an instance, whatever else its environment says.
+    pub(crate) fn own_env(id: &InstanceId, version: &Version, role: Role, sandboxed: bool) -> BTreeMap<String, String> {
         let role = match role {
             Role::Production => "production",
             Role::Staging => "staging",
         };
-        let mut env = BTreeMap::from([
+        let sandbox = if sandboxed { "no-network" } else { "none" };
+        BTreeMap::from([
             (MARK.to_owned(), id.to_string()),
             (format!("{MARK}_VERSION"), version.to_string()),
             (format!("{MARK}_ROLE"), role.to_owned()),
-            ("PORT".to_owned(), port.to_string()),
-        ]);
-        if sandboxed {
-            env.insert(format!("{MARK}_SANDBOX"), "no-network".to_owned());
-        }
-        env
+            (format!("{MARK}_SANDBOX"), sandbox.to_owned()),
+        ])
     }
 }

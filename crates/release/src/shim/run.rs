@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use super::folder::SOCKET;
 use super::log::Log;
 use super::sandbox::forward;
-use super::serve::{Desk, serve};
+use super::serve::{Desk, Examiner, serve};
 use super::supervise::{Order, Supervisor};
 use super::{Folder, Identity, Spec, Status};
 
@@ -61,9 +61,10 @@ async fn stand(spec: Arc<Spec>, folder: Folder, clock: Arc<dyn Clock>) -> io::Re
             let _ = sender.send(Order::Stop { grace, done: None }).await;
         }
     });
-    tokio::spawn(serve(listener, Desk { spec: Arc::clone(&spec), told: seen, orders }));
+    let examiner = Examiner::new(Arc::clone(&spec), seen.clone());
+    tokio::spawn(serve(listener, Desk { examiner: examiner.clone(), told: seen, orders }));
     let log = Log::open(folder.path(), spec.log, Arc::clone(&clock));
-    Supervisor::new(spec, folder, clock, told, ordered, log).run().await;
+    Supervisor::new(spec, folder, clock, told, ordered, log, examiner).run().await;
     // Those who waited get their answers.
     tokio::task::yield_now().await;
     Ok(())

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -18,9 +19,18 @@ const IDLE: Duration = Duration::from_secs(60);
 /// What answers share.
 #[derive(Debug, Clone)]
 pub(super) struct Desk {
-    pub(super) spec: Arc<Spec>,
+    pub(super) examiner: Examiner,
     pub(super) told: watch::Receiver<Status>,
     pub(super) orders: mpsc::Sender<Order>,
+}
+
+/// Asks the service how it is.
+#[derive(Debug, Clone)]
+pub(super) struct Examiner {
+    pub(super) spec: Arc<Spec>,
+    pub(super) told: watch::Receiver<Status>,
+    /// Of the process that was seen to listen on the port; looking costs too much to do it each time.
+    pub(super) listens: Arc<AtomicU32>,
 }
 
 /// Answers over the socket as long as the shim lives.
@@ -62,7 +72,7 @@ impl Desk {
     async fn answer(&self, request: Request) -> Reply {
         match request {
             Request::Status => Reply::Status(Box::new(self.told.borrow().clone())),
-            Request::Check => Reply::Checked(health(&self.spec, &self.told).await),
+            Request::Check => Reply::Checked(self.examiner.ask().await),
             Request::Stop { grace } => {
                 let (done, stopped) = oneshot::channel();
                 let _ = self.orders.send(Order::Stop { grace: grace.0, done: Some(done) }).await;
@@ -86,19 +96,32 @@ impl Desk {
     }
 }
 
-/// Asks the service how it is, and looks whether it is the one that answers.
-pub(super) async fn health(spec: &Spec, told: &watch::Receiver<Status>) -> Health {
-    let Some(process) = told.borrow().process.clone() else { return Health::Gone };
-    let health = check::ask(spec.address(), &spec.health, &spec.version).await;
-    if !health.is_well() {
-        return health;
+impl Examiner {
+    pub(super) fn new(spec: Arc<Spec>, told: watch::Receiver<Status>) -> Self {
+        Self { spec, told, listens: Arc::new(AtomicU32::new(0)) }
     }
-    if told.borrow().process.as_ref() != Some(&process) {
-        return Health::Unwell { said: "it died while it was asked".into() };
+
+    /// Asks, and looks whether it is the service that answers.
+    pub(super) async fn ask(&self) -> Health {
+        let (spec, status) = (&self.spec, self.told.borrow().clone());
+        let Some(process) = status.process else {
+            let said = format!("it does not run: {}", status.said);
+            return if status.state.lives() { Health::Unwell { said } } else { Health::Gone };
+        };
+        let health = check::ask(spec.address(), &spec.health, &spec.version).await;
+        if !health.is_well() {
+            return health;
+        }
+        if self.told.borrow().process.as_ref() != Some(&process) {
+            return Health::Unwell { said: "it died while it was asked".into() };
+        }
+        // In a sandbox nobody else can be on its port.
+        if spec.sandbox.is_none() && self.listens.load(Ordering::Relaxed) != process.pid {
+            if listener::is_theirs(spec.port, &tree::below(None)) == Some(false) {
+                return Health::Unwell { said: format!("somebody else answers on port {}", spec.port) };
+            }
+            self.listens.store(process.pid, Ordering::Relaxed);
+        }
+        health
     }
-    // In a sandbox nobody else can be on its port.
-    if spec.sandbox.is_none() && listener::is_theirs(spec.port, &tree::below(None)) == Some(false) {
-        return Health::Unwell { said: format!("somebody else answers on port {}", spec.port) };
-    }
-    health
 }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, tim
 
 use super::log::{SharedLog, Stream, keep};
 use super::sandbox::Relay;
-use super::serve::health;
+use super::serve::Examiner;
 use super::{Folder, Identity, Spec, Status, start, tree};
 use crate::driver::{Exit, ExitHow, Health, State};
 
@@ -23,6 +23,8 @@ use crate::driver::{Exit, ExitHow, Health, State};
 const MEASURE_EVERY: Duration = Duration::from_millis(250);
 /// Checks until the first good one come faster than the manifest's interval, from here on.
 const FIRST_CHECKS: Duration = Duration::from_millis(25);
+/// How long what the service left behind may take to be gone; the kernel holds some longer.
+const END_BELOW: Duration = Duration::from_secs(10);
 /// How long the output of a dead service may still come from what it left behind.
 const DRAIN_OUTPUT: Duration = Duration::from_secs(2);
 
@@ -42,6 +44,7 @@ pub(super) struct Supervisor {
     pub(super) told: watch::Sender<Status>,
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) log: SharedLog,
+    examiner: Examiner,
     relay: Option<Relay>,
     stopping: bool,
     waiting: VecDeque<oneshot::Sender<Status>>,
@@ -71,8 +74,20 @@ impl Supervisor {
         told: watch::Sender<Status>,
         orders: mpsc::Receiver<Order>,
         log: SharedLog,
+        examiner: Examiner,
     ) -> Self {
-        Self { spec, folder, clock, told, orders, log, relay: None, stopping: false, waiting: VecDeque::new() }
+        Self {
+            spec,
+            folder,
+            clock,
+            told,
+            orders,
+            log,
+            examiner,
+            relay: None,
+            stopping: false,
+            waiting: VecDeque::new(),
+        }
     }
 
     /// Returns when the service is not to be started any more.
@@ -139,8 +154,10 @@ impl Supervisor {
         }
         let (ended, ending, was_well) = self.watch(&mut child, began).await;
         let relay = self.relay.as_ref().map(|relay| relay.pid);
-        while !tree::end_below(relay) {
+        let mut left = END_BELOW.as_millis() / 5;
+        while !tree::end_below(relay) && left > 0 {
             sleep(Duration::from_millis(5)).await;
+            left -= 1;
         }
         // What left the tree altogether may hold the pipes open for ever.
         let _ = timeout(DRAIN_OUTPUT, async { while streams.join_next().await.is_some() {} }).await;
@@ -165,7 +182,7 @@ impl Supervisor {
         let mut was_well = false;
         let (found, mut checks) = mpsc::channel(1);
         let mut checking = JoinSet::new();
-        checking.spawn(keep_checking(Arc::clone(&self.spec), self.told.subscribe(), found));
+        checking.spawn(keep_checking(self.examiner.clone(), found));
         let mut measure = interval(MEASURE_EVERY);
         measure.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let startup = began + self.spec.health.startup.0;
@@ -244,7 +261,7 @@ impl Supervisor {
 
     /// Says what is wrong where too much memory is used.
     fn measure(&self, service: u32, relay: Option<&Relay>) -> Option<String> {
-        let tree = tree::below(relay.map(|relay| relay.pid));
+        let tree = tree::roughly_below(relay.map(|relay| relay.pid));
         tree::notice_adopted(&tree, service);
         let bytes = tree::memory_bytes(&tree)?;
         let lost = self.log.lock().unwrap_or_else(PoisonError::into_inner).lost_bytes();
@@ -326,12 +343,13 @@ impl Supervisor {
 }
 
 /// Checks again and again, and tells what it found.
-async fn keep_checking(spec: Arc<Spec>, told: watch::Receiver<Status>, found: mpsc::Sender<Health>) {
-    let mut pause = FIRST_CHECKS.min(spec.health.interval.0);
+async fn keep_checking(examiner: Examiner, found: mpsc::Sender<Health>) {
+    let interval = examiner.spec.health.interval.0;
+    let mut pause = FIRST_CHECKS.min(interval);
     loop {
         sleep(pause).await;
-        let health = health(&spec, &told).await;
-        pause = if health.is_well() { spec.health.interval.0 } else { (pause * 2).min(spec.health.interval.0) };
+        let health = examiner.ask().await;
+        pause = if health.is_well() { interval } else { (pause * 2).min(interval) };
         if found.send(health).await.is_err() {
             return;
         }

@@ -7,6 +7,35 @@ use super::environment::MARK;
 use super::identity::Stat;
 use crate::driver::InstanceId;
 
+/// The same as [`below`] for a fraction of the work; it may miss who is just being started or ending, so that it is good for
+/// measuring, not for ending.
+pub(super) fn roughly_below(relay: Option<u32>) -> Vec<(u32, Stat)> {
+    let mut found = Vec::new();
+    let mut next = vec![std::process::id()];
+    while let Some(parent) = next.pop() {
+        // Where the kernel does not tell children.
+        let Some(children) = children(parent) else { return below(relay) };
+        for pid in children.into_iter().filter(|pid| Some(*pid) != relay) {
+            found.extend(Stat::of(pid).map(|stat| (pid, stat)));
+            next.push(pid);
+        }
+    }
+    found
+}
+
+/// The children of all threads of a process; of one that has ended, none.
+fn children(pid: u32) -> Option<Vec<u32>> {
+    let mut children = Vec::new();
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+        match std::fs::read_to_string(thread.path().join("children")) {
+            Ok(text) => children.extend(text.split(' ').filter_map(|pid| pid.parse::<u32>().ok())),
+            Err(_) if thread.path().exists() => return None,
+            Err(_) => (),
+        }
+    }
+    Some(children)
+}
+
 /// Everything that descends from this process except `relay`. The shim is a subreaper: whoever loses its parent below it
 /// becomes its child, so nobody gets away.
 pub(super) fn below(relay: Option<u32>) -> Vec<(u32, Stat)> {
@@ -70,20 +99,25 @@ fn as_pid(pid: u32) -> Option<Pid> {
     i32::try_from(pid).ok().and_then(Pid::from_raw)
 }
 
-/// What these hold in memory: what each has for itself, and once the most of what they may share.
+/// What these hold in memory and cannot give back: what each has for itself, swapped or not, and once the most of what they
+/// may share. Pages of files are not in it: the system takes them back when it needs them.
 pub(super) fn memory_bytes(tree: &[(u32, Stat)]) -> Option<u64> {
     let mut own = 0;
     let mut shared = 0;
     let mut seen = false;
     for (pid, _) in tree {
-        let Ok(text) = std::fs::read_to_string(format!("/proc/{pid}/statm")) else { continue };
-        let mut pages = text.split(' ').skip(1).map_while(|field| field.parse::<u64>().ok());
-        let (Some(resident), Some(of_files)) = (pages.next(), pages.next()) else { continue };
-        own += resident.saturating_sub(of_files);
-        shared = shared.max(of_files);
+        let Ok(text) = std::fs::read_to_string(format!("/proc/{pid}/status")) else { continue };
+        let kib = |name: &str| {
+            let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.strip_suffix("kB"));
+            value.and_then(|value| value.trim().parse::<u64>().ok())
+        };
+        // One that has ended has no memory any more.
+        let Some(anonymous) = kib("RssAnon") else { continue };
+        own += anonymous + kib("VmSwap").unwrap_or(0);
+        shared = shared.max(kib("RssShmem").unwrap_or(0));
         seen = true;
     }
-    seen.then_some((own + shared) * rustix::param::page_size() as u64)
+    seen.then_some((own + shared) * 1024)
 }
 
 /// Every process that carries the mark of an instance in the environment that it was started with.
@@ -101,4 +135,30 @@ pub(crate) fn marked(id: &InstanceId) -> Vec<Identity> {
 fn pids() -> impl Iterator<Item = u32> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten();
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_find_the_same() {
+        let mut child = std::process::Command::new("sh").args(["-c", "sleep 60; true"]).spawn().unwrap();
+        let found = |tree: Vec<(u32, Stat)>| {
+            let mut pids: Vec<u32> = tree.iter().filter(|(_, stat)| stat.state != b'Z').map(|(pid, _)| *pid).collect();
+            pids.sort_unstable();
+            pids
+        };
+        // The shell and what it starts, which takes a moment.
+        while found(below(None)).len() < 2 || found(roughly_below(None)).len() < 2 {
+            std::thread::yield_now();
+        }
+        let tree = found(below(None));
+        assert_eq!(tree, found(roughly_below(None)));
+        assert_eq!(found(below(Some(child.id()))), [0; 0]);
+        assert_eq!(found(roughly_below(Some(child.id()))), [0; 0]);
+        assert!(memory_bytes(&below(None)) > Some(100 << 10));
+        tree.into_iter().for_each(kill);
+        child.wait().unwrap();
+    }
 }

@@ -35,18 +35,19 @@ pub(super) async fn list(driver: &ProcessDriver) -> Result<Vec<Instance>, Driver
 /// One instance, and when it was made. Nothing where the folder tells nothing: it is being made or removed, or was damaged.
 async fn look(folder: Folder) -> Option<(Micros, Instance)> {
     let spec = folder.spec().ok()?;
-    let supervised = folder.is_supervised().ok()?;
-    if supervised && let Ok(Reply::Status(status)) = ask(&folder, &Request::Status, ANSWER_WITHIN).await {
+    let answer = ask(&folder, &Request::Status, ANSWER_WITHIN);
+    if folder.is_supervised().ok()?
+        && let Ok(Reply::Status(status)) = answer.await
+    {
         return (status.id == spec.id).then(|| (spec.made_at, spec.instance(Some(&status))));
     }
+    // In this order: what a shim wrote last is read when it is known whether it has ended.
+    let supervised = folder.is_supervised().ok()?;
     let status = folder.status().ok().flatten();
     let mut instance = spec.instance(status.as_ref());
-    if folder.is_supervised().ok()? {
-        // Its words are as old as the file.
-        if status.is_some() {
-            instance.said = format!("its shim does not answer; before that: {}", instance.said);
-        }
-    } else if instance.state.lives() {
+    if supervised && status.is_some() && instance.state.lives() {
+        instance.said = format!("its shim does not answer; before that: {}", instance.said);
+    } else if !supervised && instance.state.lives() {
         lose(&mut instance);
     }
     Some((spec.made_at, instance))
@@ -71,6 +72,8 @@ pub(super) async fn health(driver: &ProcessDriver, id: &InstanceId) -> Result<He
     match ask(&folder, &Request::Check, within).await {
         Ok(Reply::Checked(health)) => Ok(health),
         Ok(_) => Err(DriverError::Supervisor { id: id.clone(), said: "it answers something else".into() }),
+        // It may have ended while it was asked.
+        Err(_) if !folder.is_supervised().map_err(DriverError::file(folder.path()))? => Ok(Health::Gone),
         Err(error) => Ok(Health::Unwell { said: format!("its shim: {error}") }),
     }
 }

@@ -1,5 +1,7 @@
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -24,7 +26,9 @@ pub(super) async fn start(driver: &ProcessDriver, launch: &Launch) -> Result<Ins
         Sandbox::None => None,
         Sandbox::NoNetwork => Some(possible().await.map_err(|why| DriverError::NoSandbox { why })?),
     };
-    let owned = launch.clone();
+    // The shim and the service run elsewhere.
+    let whole = |path: &Path| std::path::absolute(path).map_err(DriverError::file(path));
+    let owned = Launch { base: whole(&launch.base)?, data: whole(&launch.data)?, ..launch.clone() };
     let (folder, spec, child) = driver.blocking(move |driver| prepare(driver, &owned, sandbox)).await?;
     match answers(&folder, child).await {
         Ok(instance) => Ok(instance.unwrap_or_else(|| spec.instance(None))),
@@ -62,18 +66,17 @@ fn spec(driver: &ProcessDriver, launch: &Launch, id: InstanceId, port: u16, sand
     let service = &launch.service;
     let data = launch.data.to_string_lossy().into_owned();
     let with = Placeholders { port, version: launch.version.clone(), data };
-    let mut env = Spec::own_env(&id, &launch.version, launch.role, sandbox.is_some(), port);
-    env.insert("PATH".into(), PATH.into());
-    env.insert("LANG".into(), "C.UTF-8".into());
-    env.insert("HOME".into(), with.data.clone());
+    let own = Spec::own_env(&id, &launch.version, launch.role, sandbox.is_some());
+    let mut env = BTreeMap::from([
+        ("PATH".to_owned(), PATH.to_owned()),
+        ("LANG".to_owned(), "C.UTF-8".to_owned()),
+        ("HOME".to_owned(), with.data.clone()),
+        ("PORT".to_owned(), port.to_string()),
+    ]);
     env.extend(service.env.iter().map(|(name, value)| (name.clone(), value.fill(&with))));
     env.extend(launch.env.clone());
-    // Whoever it is, it can be found by this.
-    env.extend(
-        Spec::own_env(&id, &launch.version, launch.role, sandbox.is_some(), port)
-            .into_iter()
-            .filter(|(name, _)| name != "PORT"),
-    );
+    // Whatever is said before: by these it is found.
+    env.extend(own);
     Spec {
         id,
         service: service.name.clone(),
@@ -133,9 +136,9 @@ async fn answers(folder: &Folder, mut child: Child) -> Result<Option<Instance>, 
 fn new_id(launch: &Launch) -> Result<InstanceId, DriverError> {
     const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     let random = getrandom::u64().map_err(|error| std::io::Error::other(error.to_string()));
-    let random = random.map_err(DriverError::file(std::path::Path::new("the system's random numbers")))?;
+    let random = random.map_err(DriverError::file(Path::new("the system's random numbers")))?;
     let letters = (0..8).map(|place| char::from(LETTERS[(random >> (5 * place)) as usize % 32]));
     let text = format!("{}-{}-{}", launch.service.name, launch.version, letters.collect::<String>());
-    let said = |said: String| DriverError::file(std::path::Path::new(&text))(std::io::Error::other(said));
+    let said = |said: String| DriverError::file(Path::new(&text))(std::io::Error::other(said));
     text.parse().map_err(said)
 }
