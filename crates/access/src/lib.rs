@@ -18,6 +18,7 @@ pub mod recovery;
 pub mod role;
 pub mod schema;
 pub mod second_factor;
+mod seldom;
 pub mod sessions;
 pub mod settings;
 pub mod sign_in;

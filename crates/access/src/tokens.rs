@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde_json::json;
 use signalbox_core::id::{TokenId, UserId};
-use signalbox_core::time::{MINUTE, Micros};
+use signalbox_core::time::{DAY, MINUTE, Micros};
 use signalbox_crypto::secret::{API_TOKEN_PREFIX, hash_secret, new_api_token};
 use signalbox_http::caller::{Caller, Identity, Permission};
 use signalbox_store::{Conn, Row, Scope, Store, StoreError};
@@ -14,12 +14,13 @@ use crate::believed::Believed;
 use crate::email::check_name;
 use crate::error::{AccessError, Outcome};
 use crate::principals;
-use crate::reach::Reach;
+use crate::reach::{NO_PRINCIPAL, Reach};
 use crate::role::Role;
 use crate::trail::{Act, Deed, note};
 
 /// When a token was last used is written at most this often.
 const USED_EVERY: i64 = MINUTE;
+const LONGEST: i64 = 100 * 365 * DAY;
 
 /// What may be shown of a token.
 #[derive(Debug, Clone, serde::Serialize, schemars::JsonSchema)]
@@ -93,6 +94,12 @@ pub fn create(
     if new.expires_at.is_some_and(|at| at <= act.now) {
         return Ok(Err(AccessError::invalid("expires", "This lies in the past.")));
     }
+    if new.expires_at.is_some_and(|at| at > act.now.plus(LONGEST)) {
+        return Ok(Err(AccessError::invalid(
+            "expires",
+            "This is more than 100 years away; leave it out for a token without an end.",
+        )));
+    }
     if let Some(maker) = maker {
         if let Some(scope) = new.scopes.iter().find(|scope| !maker.may(**scope)) {
             return Ok(Err(AccessError::NotAllowed(format!("You do not have the permission {scope} yourself."))));
@@ -102,6 +109,9 @@ pub fn create(
         }
     }
     if let Reach::Principals(ids) = &new.reach {
+        if ids.is_empty() {
+            return Ok(Err(AccessError::invalid("principals", NO_PRINCIPAL)));
+        }
         for id in ids {
             if !principals::exists(conn, *id)? {
                 return Ok(Err(AccessError::invalid("principals", "One of these principals does not exist.")));

@@ -9,7 +9,7 @@ use signalbox_store::{Conn, Row, Scope, StoreError, Value};
 use crate::email::{Email, check_name};
 use crate::error::{AccessError, Outcome};
 use crate::oidc::people;
-use crate::reach::Reach;
+use crate::reach::{NO_PRINCIPAL, Reach};
 use crate::role::Role;
 use crate::trail::{Act, Deed, note};
 use crate::{links, passkeys, principals, sessions};
@@ -306,7 +306,7 @@ fn is_last_owner(conn: &mut Conn<'_>, user: &User) -> Result<bool, StoreError> {
     Ok(conn.first(sql, &[Value::Int(user.id.0)], |row| row.int(0))?.is_none())
 }
 
-/// The reach that `role` has: owners and admins reach all principals, and every principal of a list must exist.
+/// The reach that `role` has: some reach all principals whatever is wanted, and every principal of a list must exist.
 fn checked_reach(conn: &mut Conn<'_>, role: Role, wanted: &Reach) -> Outcome<Reach> {
     if role.reaches_all() {
         return Ok(Ok(Reach::All));
@@ -315,6 +315,9 @@ fn checked_reach(conn: &mut Conn<'_>, role: Role, wanted: &Reach) -> Outcome<Rea
     let mut ids = ids.clone();
     ids.sort_unstable();
     ids.dedup();
+    if ids.is_empty() {
+        return Ok(Err(AccessError::invalid("principals", NO_PRINCIPAL)));
+    }
     for id in &ids {
         if !principals::exists(conn, *id)? {
             return Ok(Err(AccessError::invalid("principals", "One of these principals does not exist.")));

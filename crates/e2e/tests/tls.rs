@@ -119,6 +119,9 @@ fn plain_requests_go_to_https_and_links_do_not() -> Result<()> {
         ask("https, http")?.header("location") == Some(&format!("https://{NAME}/sign-in")),
         "the nearest proxy counts"
     );
+    let twice = [("X-Forwarded-Proto", "https"), ("X-Forwarded-Proto", "http")];
+    let answer = rig.server.client()?.request("GET", "/sign-in", &twice, b"")?;
+    ensure!(answer.header("location").is_some(), "of two lines the nearest proxy's counts: {answer:?}");
     Ok(())
 }
 

@@ -120,7 +120,10 @@ impl Oidc {
         let outcome = self.attempt(id, headers, answer, browser, &mut label).await;
         if let Err(error) = &outcome {
             tracing::warn!(%error, provider.id = id, request.id = browser.origin.request_id, "a sign-in was refused");
-            self.access.refused(browser, &label, &format!("oidc: {error}")).await?;
+            // Whoever only knocks, without having begun a sign-in here, is in the log file alone.
+            if !matches!(error, OidcError::NoProvider | OidcError::NoTicket | OidcError::SignIn(Refused::TooSoon(_))) {
+                self.access.refused(browser, &label, &format!("oidc: {error}")).await?;
+            }
         }
         outcome
     }
@@ -134,6 +137,7 @@ impl Oidc {
         label: &mut String,
     ) -> Result<Done, OidcError> {
         let provider = self.provider(id)?;
+        self.access.admit(browser).await?;
         let now = self.access.clock.now();
         let ring = (self.access.ring)();
         let (stub, flow) = ticket::read::<Flow>(&ring, Kind::Oidc, headers, now).ok_or(OidcError::NoTicket)?;
@@ -150,6 +154,7 @@ impl Oidc {
         let person = Person::of(&claims, &provider.settings);
         *label = person.label().to_owned();
         let (user, email) = self.recognise(provider, person, browser).await?;
+        self.access.brake.passed_source(browser.origin.client);
         let signed_in = self.access.finish(browser, user, &email, "oidc", has_two_factors(&claims)).await?;
         Ok(Done { signed_in, next: flow.next })
     }

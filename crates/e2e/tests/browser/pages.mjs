@@ -3,7 +3,6 @@
 
 import { readFileSync } from "node:fs";
 import { join, dirname } from "node:path";
-import { gzipSync } from "node:zlib";
 import { need, run } from "./chromium.mjs";
 import { signIn } from "./signed.mjs";
 
@@ -56,7 +55,7 @@ await run(async (browser) => {
     page.on("response", async (answer) => {
       const name = new URL(answer.url()).pathname;
       if (answer.status() >= 500) complain(answer.status());
-      if (/\.(js|css)$/.test(name)) found.sizes[name] = gzipSync(await answer.body().catch(() => "")).length;
+      if (/\.(js|css)$/.test(name)) found.sizes[name] = await answer.request().sizes().then((sizes) => sizes.responseBodySize, () => found.sizes[name]);
     });
     await page.addInitScript(watchShifts);
     return page;

@@ -195,6 +195,18 @@ await run(async (browser) => {
   result.unverified = await page.getByRole("alert").filter({ hasText: "cancelled" }).innerText();
   await cdp.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified: true });
 
+  // As the only second factor: a password alone does not open what a passkey guards
+  await signOut();
+  await byPassword();
+  await page.waitForURL(`${server}/sign-in/second-factor`);
+  result.asksForCode = await page.getByLabel("Code", { exact: true }).count();
+  await page.goto(`${server}/profile/security`);
+  result.passwordAlone = new URL(page.url()).pathname;
+  await page.goto(`${server}/sign-in/second-factor`);
+  await page.getByRole("button", { name: "Use your passkey" }).click();
+  await page.waitForURL(`${server}/`);
+  await signOut();
+
   // As the second factor: first an app is set up, then the password asks for its code, and the passkey stands in for it
   await page.getByRole("button", { name: "Sign in with a passkey" }).click();
   await page.waitForURL(`${server}/`);
