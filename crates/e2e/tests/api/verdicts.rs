@@ -138,13 +138,16 @@ const PROXIES: [(&str, &str); 4] = [
     ("YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html", "agent.proxy.yahoo"),
 ];
 
+/// A method, headers, and the reasons that they add.
+type Asked<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
+
 /// Whatever else speaks against it. Only a burst of clicks is a machine's: no image proxy follows links (decision 0013).
 #[test]
 fn a_mail_proxy_is_never_a_machine_but_for_a_burst_of_clicks() {
     let house = House::sqlite();
     let mut expected: Vec<(String, &str, Vec<&str>)> = Vec::new();
     for (agent, reason) in PROXIES {
-        let requests: [(&str, &[(&str, &str)], &[&str]); 4] = [
+        let requests: [Asked<'_>; 4] = [
             ("GET", &[], &[]),
             ("HEAD", &[], &["method.head"]),
             ("GET", &[("Sec-Purpose", "prefetch")], &["header.prefetch"]),
