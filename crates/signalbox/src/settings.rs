@@ -9,8 +9,9 @@ use signalbox_access::oidc::settings::{ProviderSettings, check as check_provider
 use signalbox_access::role::Role;
 use signalbox_access::settings::Rules;
 use signalbox_audit::checkpoint::Syslog;
-use signalbox_core::setting::{Period, Size, did_you_mean, listen, nearest};
+use signalbox_core::setting::{Period, Size, did_you_mean, listen, nearest, networks};
 use signalbox_core::setting_file::Document;
+use signalbox_crypto::link::Destination;
 use signalbox_telemetry::logs::Logs;
 
 use crate::shown::{self, Shown};
@@ -55,6 +56,7 @@ pub struct Server {
     #[serde(deserialize_with = "listen")]
     pub listen: SocketAddr,
     pub connections: usize,
+    #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
     pub metrics_path: String,
     pub health_path: String,
@@ -130,6 +132,7 @@ pub struct Limits {
     pub enabled: bool,
     pub hits_per_second: u32,
     pub api_per_second: u32,
+    #[serde(deserialize_with = "networks")]
     pub exempt: Vec<IpNet>,
 }
 
@@ -278,17 +281,63 @@ impl Settings {
         Ok(())
     }
 
+    /// Values with which nothing would be recorded.
+    fn check_intake(&self) -> Result<(), BadSetting> {
+        let wrong = |text: &str| Err(BadSetting(text.to_owned()));
+        let intake = &self.intake;
+        if !(1..=64).contains(&intake.threads) {
+            return wrong("intake.threads must be from 1 to 64");
+        }
+        if !(10..=1_000_000).contains(&intake.connections) {
+            return wrong("intake.connections must be from 10 to 1000000");
+        }
+        if intake.batch_events == 0 || intake.queue_events < intake.batch_events {
+            return wrong("intake.queue_events must be at least intake.batch_events, which must be at least 1");
+        }
+        if !(1 << 10..=1 << 30).contains(&intake.batch_bytes.0) {
+            return wrong("intake.batch_bytes must be from 1 KiB to 1 GiB");
+        }
+        if intake.queue_bytes < intake.batch_bytes || intake.queue_bytes.0 > 1 << 40 {
+            return wrong("intake.queue_bytes must be at least intake.batch_bytes, and at most 1024 GiB");
+        }
+        if !(10..=60_000).contains(&intake.patience.0.as_millis()) {
+            return wrong("intake.patience must be from 10ms to 60s");
+        }
+        Ok(())
+    }
+
+    /// The database's, and the one that links begin with.
+    fn check_addresses(&self) -> Result<(), BadSetting> {
+        let wrong = |text: &str| Err(BadSetting(text.to_owned()));
+        // It may hold a password: it is not repeated.
+        let scheme = self.database.url.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
+        match scheme.as_deref() {
+            Some("sqlite" | "sqlite3" | "file") => {
+                return wrong(
+                    "database.url (DATABASE_URL) names a PostgreSQL database; leave it out for SQLite, whose files lie in server.data",
+                );
+            }
+            Some(other) if !matches!(other, "postgres" | "postgresql") && self.database.url.contains("://") => {
+                return wrong("database.url (DATABASE_URL) looks like postgres://user:password@host:5432/name");
+            }
+            _ => (),
+        }
+        let public = &self.server.public_url;
+        if !public.is_empty() && (Destination::parse(public).is_err() || public.contains(['?', '#'])) {
+            return Err(BadSetting(format!(
+                "server.public_url {public:?} is not the address of a website; it looks like https://t.example.org"
+            )));
+        }
+        Ok(())
+    }
+
     fn check(&self) -> Result<(), BadSetting> {
         let wrong = |text: &str| Err(BadSetting(text.to_owned()));
         self.check_tls()?;
-        if !(1..=64).contains(&self.intake.threads) {
-            return wrong("intake.threads must be from 1 to 64");
-        }
+        self.check_intake()?;
+        self.check_addresses()?;
         if !(2..=100).contains(&self.database.connections) {
             return wrong("database.connections must be from 2 to 100");
-        }
-        if self.intake.batch_events == 0 || self.intake.queue_events < self.intake.batch_events {
-            return wrong("intake.queue_events must be at least intake.batch_events, which must be at least 1");
         }
         if self.limits.hits_per_second == 0 || self.limits.api_per_second == 0 {
             return wrong("limits must be at least 1 per second; to switch them off say limits.enabled = false");
@@ -400,7 +449,7 @@ fn merge_environment(
             continue;
         }
         if let Some((_, path)) = VARIABLES.iter().find(|(variable, _)| variable == name) {
-            set(table, default, path[0], path[1], name, value)?;
+            set(table, default, path[0], path[1], name, path_of(path[1], value))?;
             continue;
         }
         let Some(rest) = name.strip_prefix(PREFIX) else { continue };
@@ -418,6 +467,15 @@ fn merge_environment(
         set(table, default, section, key, name, value)?;
     }
     Ok(())
+}
+
+/// Other programs write the endpoints as whole addresses: what counts is their path.
+fn path_of<'v>(key: &str, value: &'v str) -> &'v str {
+    let address = value.strip_prefix("http://").or_else(|| value.strip_prefix("https://"));
+    match address.filter(|_| key.ends_with("_path")) {
+        Some(address) => address.find('/').map_or("/", |at| &address[at..]),
+        None => value,
+    }
 }
 
 fn set(
@@ -505,6 +563,46 @@ mod tests {
         assert!(said("[server\n").starts_with("signalbox.toml:1: "));
         assert!(said("[limits]\nhits_per_second = 0").contains("limits must be at least 1"));
         assert!(said("server.metrics_path = \"/o/x\"").contains("metrics_path"));
+    }
+
+    #[test]
+    fn what_would_make_a_dead_server_is_refused() {
+        for (file, said) in [
+            ("intake.connections = 0", "intake.connections must be from 10"),
+            ("intake.batch_bytes = \"0\"", "intake.batch_bytes must be from 1 KiB"),
+            ("intake.queue_bytes = \"0\"", "intake.queue_bytes must be at least"),
+            ("intake.queue_bytes = \"1 MiB\"", "intake.queue_bytes must be at least intake.batch_bytes"),
+            ("intake.patience = \"0s\"", "intake.patience must be from 10ms to 60s"),
+            ("intake.patience = \"99999999999d\"", "intake.patience must be from 10ms to 60s"),
+            ("server.public_url = \"garbage\"", "server.public_url \"garbage\" is not the address"),
+            ("server.public_url = \"ftp://example.org\"", "is not the address"),
+            ("server.public_url = \"https://example.org/?a\"", "is not the address"),
+            ("server.trusted_proxies = [\"10.0.0\"]", "write it as 10.0.0.0/8"),
+            ("database.url = \"sqlite:///x.db\"", "leave it out for SQLite"),
+            ("database.url = \"mysql://u:secret@h/d\"", "looks like postgres://"),
+            ("logs.level = \"loud\"", "it is error, warn, info, debug or trace"),
+        ] {
+            let error = load(file, &[]).unwrap_err();
+            assert!(error.contains(said) && !error.contains("secret"), "{file}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_plain_enough_is_taken() {
+        for level in ["debug", "Debug", "DEBUG"] {
+            assert_eq!(load("", &[("LOG_LEVEL", level)]).unwrap().logs.level.word(), "debug");
+        }
+        let endpoint =
+            |value| load("", &[("HEALTH_CHECK_ENDPOINT", value)]).map(|settings| settings.server.health_path);
+        assert_eq!(endpoint("http://host:8080/healthz").unwrap(), "/healthz");
+        assert_eq!(endpoint("/healthz").unwrap(), "/healthz");
+        assert!(endpoint("http://host:8080").is_err());
+        let alone = load("server.trusted_proxies = [\"10.0.0.1\", \"::1\", \"10.0.0.0/8\"]", &[]).unwrap();
+        let alone: Vec<_> = alone.server.trusted_proxies.iter().map(ToString::to_string).collect();
+        assert_eq!(alone, ["10.0.0.1/32", "::1/128", "10.0.0.0/8"]);
+        for good in ["https://t.example.org", "http://10.0.0.1:8080/", "https://example.org/below"] {
+            assert!(load(&format!("server.public_url = \"{good}\""), &[]).is_ok(), "{good}");
+        }
     }
 
     #[test]

@@ -301,7 +301,11 @@ impl HistoryArgs {
             Engine::Postgres => Some(tracking::start_postgres(&guard)?),
         };
         let history = History { guard, binary, events: self.events, engine: self.engine, folder: self.dir, postgres };
-        self.figures.print(&history.run()?)
+        let figures = history.run()?;
+        self.figures.print(&figures)?;
+        // The figures on standard output are for programs.
+        eprint!("\n{}", verdict::lines(&figures.verdicts()));
+        figures.ensure_equal()
     }
 }
 
