@@ -1,9 +1,9 @@
 // Registers a passkey at SERVER as EMAIL with PASSWORD, signs in with it, and then tries everything that must not work.
 // The authenticator is Chromium's virtual one.
 
-import crypto from "node:crypto";
 import http from "node:http";
 import { need, run } from "./chromium.mjs";
+import { totp } from "./totp.mjs";
 
 const server = need("SERVER");
 const OPTIONS = "/sign-in/passkey/options";
@@ -50,18 +50,6 @@ const send = async (body, cookie) => {
   const answer = await fetch(server + SIGN_IN, { method: "POST", headers, body: JSON.stringify(body) });
   const session = answer.headers.getSetCookie().some((line) => line.startsWith("__Host-signalbox="));
   return { status: answer.status, session };
-};
-
-/// A code of an authenticator app (RFC 6238).
-const totp = (secret) => {
-  const digits = [...secret.replace(/\s/g, "")].map((letter) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(letter));
-  const bits = digits.map((digit) => digit.toString(2).padStart(5, "0")).join("");
-  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
-  const step = Buffer.alloc(8);
-  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000)));
-  const mac = crypto.createHmac("sha1", key).update(step).digest();
-  const place = mac[19] & 15;
-  return String((mac.readUInt32BE(place) & 0x7fffffff) % 1_000_000).padStart(6, "0");
 };
 
 const flip = (text, place) => {
