@@ -8,6 +8,7 @@ pub mod brake;
 pub mod email;
 pub mod error;
 pub mod http;
+mod last_use;
 pub mod links;
 pub mod oidc;
 pub mod passkeys;

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::believed::Believed;
 use crate::email::check_name;
 use crate::error::{AccessError, Outcome};
+use crate::last_use::LastUse;
 use crate::principals;
 use crate::reach::{NO_PRINCIPAL, Reach};
 use crate::role::Role;
@@ -180,12 +181,13 @@ pub fn revoke(conn: &mut Conn<'_>, act: &Act, id: TokenId) -> Result<bool, Store
 pub struct Tokens {
     store: Store,
     believed: Believed,
+    last_use: LastUse,
 }
 
 impl Tokens {
     /// A checker over `store`.
     pub fn new(store: Store) -> Self {
-        Self { store, believed: Believed::default() }
+        Self { store, believed: Believed::default(), last_use: LastUse::default() }
     }
 
     /// Who sent `token`, if it is good at `now`.
@@ -202,12 +204,8 @@ impl Tokens {
         if let Some((token, _)) = &found
             && token.used_at.is_none_or(|at| now.0 - at.0 >= USED_EVERY)
         {
-            let id = token.id;
-            self.store
-                .write(Scope::all(), move |conn| {
-                    conn.execute("UPDATE api_token SET used_at = $2 WHERE id = $1", &[id.0.into(), now.0.into()])
-                })
-                .await?;
+            let sql = "UPDATE api_token SET used_at = $2 WHERE id = $1 AND (used_at IS NULL OR used_at < $2)";
+            self.last_use.write(&self.store, sql, token.id.0, now);
         }
         let caller = found.and_then(|(token, maker)| caller(token, maker));
         self.believed.keep(hash, caller.clone(), now);

@@ -1,5 +1,5 @@
 //! Everything that people do to get in and to look after themselves and others, in a real browser with the keyboard
-//! alone, while axe-core looks at each step in light and in dark.
+//! alone, while axe-core looks at each step, in light and wide, in dark and narrow.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -36,7 +36,7 @@ fn everything_people_do_works_by_keyboard_alone() -> Result<()> {
     let link = printed.trim().strip_prefix(&url).with_context(|| printed.clone())?.to_owned();
     let seen = run_script("flows.mjs", &[("SERVER", &url), ("LINK", &link)])?;
 
-    for what in ["violations", "complaints", "unseen"] {
+    for what in ["violations", "sideways", "complaints", "unseen"] {
         ensure!(seen[what] == json!([]), "{what}: {:#}", seen[what]);
     }
     ensure!(seen["looked"].as_array().is_some_and(|steps| steps.len() >= 45), "{}", seen["looked"]);

@@ -1,5 +1,5 @@
 // Everything that people do to get in, to look after themselves and after others, on SERVER from its set-up link LINK on,
-// with the keyboard alone; at each step axe-core looks, in light and in dark.
+// with the keyboard alone; at each step axe-core looks, in light and wide, in dark and narrow.
 
 import { need, run } from "./chromium.mjs";
 import { hands, nothingFound } from "./hands.mjs";

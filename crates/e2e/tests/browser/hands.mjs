@@ -101,13 +101,17 @@ export function hands(page, found) {
     await push(`#user-menu ${selector}`, outcome);
   };
 
-  /// What axe-core finds here, in light and in dark.
+  /// What axe-core finds here: wide and light, then narrow and dark, where nothing scrolls sideways either.
   const axe = async (name) => {
-    for (const colorScheme of ["light", "dark"]) {
+    const wide = page.viewportSize();
+    for (const [colorScheme, width] of [["dark", 360], ["light", wide.width]]) {
       await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ ...wide, width });
       // Structure is the same in both; colours are not.
       const lines = await violations(page, colorScheme === "dark" ? ["color-contrast"] : undefined);
       found.violations.push(...lines.map((line) => `${name} (${at()}, ${colorScheme}): ${line}`));
+      const sideways = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      if (sideways > 0) found.sideways.push(`${name} (${at()}, ${width}): ${sideways} px`);
     }
     found.looked.push(name);
   };
@@ -115,4 +119,4 @@ export function hands(page, found) {
   return { at, axe, choose, menu, place, press, push, pushWord, see, to, type };
 }
 
-export const nothingFound = () => ({ violations: [], complaints: [], unseen: [], looked: [], expected: [] });
+export const nothingFound = () => ({ violations: [], sideways: [], complaints: [], unseen: [], looked: [], expected: [] });
