@@ -229,8 +229,9 @@ fn postgres_is_reached_over_tls_as_the_url_says() -> Result<()> {
     cluster.require_tls(&chain, &key)?;
     let by_name = cluster.url().replace("127.0.0.1", "localhost");
     let by_address = cluster.url();
+    // One data directory: a database without the keyring that belongs to it is refused.
+    let installation = Installation::sqlite()?;
     let migrate = |url: &str, query: &str| -> Result<std::result::Result<(), String>> {
-        let installation = Installation::sqlite()?;
         let output = installation.command(&["migrate"]).env("DATABASE_URL", format!("{url}?{query}")).output()?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         Ok(if output.status.success() { Ok(()) } else { Err(said) })

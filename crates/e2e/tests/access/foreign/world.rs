@@ -51,7 +51,10 @@ impl Side {
         })?;
         let email = format!("{name}@example.org");
         user(installation, &email, "viewer", &["--principal", name])?;
-        let passkey = passkey::add(&mut Person::signed_in(server, &email)?)?;
+        // Whoever has a passkey is asked for it after the password: somebody else's sessions are not in its way.
+        let holder = format!("{name}-holder@example.org");
+        user(installation, &holder, "viewer", &["--principal", name])?;
+        let passkey = passkey::add(&mut Person::signed_in(server, &holder)?)?;
         Ok(Self {
             name,
             principal,
@@ -99,6 +102,8 @@ pub struct Asker {
     /// What it gives to others in forms.
     pub principal: String,
     pub reaches_all: bool,
+    /// Passkeys that it has.
+    pub keys: Vec<String>,
 }
 
 impl World {
@@ -122,10 +127,16 @@ impl World {
             }
             Kind::OwnSession | Kind::Session => {
                 let own = asker.email.as_deref().filter(|_| mine && kind == Kind::OwnSession);
+                for key in asker.keys.drain(..) {
+                    asker.person.post(&format!("/profile/passkeys/{key}/remove"), &[])?;
+                }
                 let mut other = Person::signed_in(&self.server, own.unwrap_or(&side.email))?;
                 text(&body(&other.get("/api/v1/me")?)?, "session")?
             }
-            Kind::OwnPasskey if mine => passkey::add(&mut asker.person)?,
+            Kind::OwnPasskey if mine => {
+                asker.keys.push(passkey::add(&mut asker.person)?);
+                asker.keys.last().cloned().unwrap_or_default()
+            }
             Kind::OwnPasskey => side.passkey.clone(),
             Kind::Entry => body(&self.owner.get("/api/v1/audit")?)?["items"][0]["seq"].to_string(),
         })
@@ -165,7 +176,7 @@ fn askers(installation: &Installation, world: &mut World, roles: &[Value]) -> Re
             is_user: true,
         };
         let principal = principal.clone();
-        askers.push(Asker { subject, person, email: Some(email), principal, reaches_all: !limited });
+        askers.push(Asker { subject, person, email: Some(email), principal, reaches_all: !limited, keys: Vec::new() });
     }
     // A program that may do everything, for one principal.
     let owner = roles.iter().find(|role| role["name"] == "owner").context("no owner")?;
@@ -178,7 +189,7 @@ fn askers(installation: &Installation, world: &mut World, roles: &[Value]) -> Re
         person.headers.extend(header.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         let subject = Subject { name: name.to_owned(), header, permissions, is_user: false };
         let principal = principal.clone();
-        askers.push(Asker { subject, person, email: None, principal, reaches_all: false });
+        askers.push(Asker { subject, person, email: None, principal, reaches_all: false, keys: Vec::new() });
     }
     Ok(askers)
 }
