@@ -262,7 +262,13 @@ impl Sessions {
             identity: Identity::User(UserId(found.user)),
             name: found.email,
             role: Some(role.word()),
-            permissions: if lacks_proof { Vec::new() } else { role.permissions().to_vec() },
+            permissions: match lacks_proof {
+                true => Vec::new(),
+                false => {
+                    let all = role.permissions().iter().copied();
+                    all.filter(|permission| !self.rules.read_only || permission.only_reads()).collect()
+                }
+            },
             scope: if lacks_proof { Scope::principals([]) } else { Reach::from_text(&found.principals).scope() },
             session: Some(SessionId(found.id)),
         })

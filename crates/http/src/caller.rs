@@ -68,6 +68,11 @@ impl Permission {
             Permission::PrincipalsWrite => "principals:write",
         }
     }
+
+    /// Whether it changes nothing.
+    pub fn only_reads(self) -> bool {
+        self.word().ends_with(":read")
+    }
 }
 
 impl schemars::JsonSchema for Permission {

@@ -151,6 +151,7 @@ pub struct Access {
     pub session_idle: Period,
     pub session_lifetime: Period,
     pub require_second_factor: Vec<Role>,
+    pub read_only: bool,
     pub oidc: Vec<ProviderSettings>,
 }
 
@@ -162,6 +163,7 @@ impl Access {
             session_idle: micros(&self.session_idle),
             session_lifetime: micros(&self.session_lifetime),
             second_factor: self.require_second_factor.clone(),
+            read_only: self.read_only,
         }
     }
 }

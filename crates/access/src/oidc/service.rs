@@ -8,10 +8,11 @@ use serde_json::Value;
 use signalbox_core::id::UserId;
 use signalbox_store::Scope;
 
-use super::fetch::Fetcher;
+use super::fetch::{Fetcher, native_roots};
 use super::flow::{Answer, BadAnswer, Flow};
 use super::id_token::Claims;
 use super::people::{self, Person, Stranger};
+use super::pins::Pin;
 use super::provider::{Exchange, Provider, ProviderError};
 use super::settings::ProviderSettings;
 use crate::error::AccessError;
@@ -70,14 +71,16 @@ impl Oidc {
             // Root certificates are not read for nothing.
             return Ok(Self { access: access.clone(), providers: Arc::default(), public_url });
         }
-        let fetcher = Fetcher::new();
+        let roots = native_roots();
         let provider = |settings: &ProviderSettings| {
             let secret = match &settings.client_secret_file {
                 Some(path) => std::fs::read_to_string(path)
                     .map_err(|error| format!("access.oidc {:?}: {}: {error}", settings.id, path.display()))?,
                 None => settings.client_secret.clone(),
             };
-            Ok(Provider::new(settings.clone(), SecretString::from(secret.trim().to_owned()), fetcher.clone()))
+            let pins = settings.pins.iter().map(|pin| Pin::parse(pin)).collect::<Result<_, String>>()?;
+            let secret = SecretString::from(secret.trim().to_owned());
+            Ok(Provider::new(settings.clone(), secret, Fetcher::new(&roots, pins)))
         };
         let providers = settings.iter().map(provider).collect::<Result<Vec<_>, String>>()?;
         Ok(Self { access: access.clone(), providers: Arc::new(providers), public_url })

@@ -62,6 +62,8 @@ await run(async (browser) => {
     await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
     const shifted = await page.evaluate(() => window.shifted);
     if (shifted.sum >= 0.02) found.shifts.push(`${place} ${how}: ${shifted.sum}: ${shifted.what.join("; ")}`);
+    // A page that is still being laid out may be wide for a moment; what counts is how it stays.
+    await page.waitForFunction(() => document.documentElement.scrollWidth <= innerWidth, null, { timeout: 2000 }).catch(() => {});
     const sideways = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     if (sideways > 0) found.sideways.push(`${place} ${how}: ${sideways} px`);
     found.violations.push(...(await violations(page)).map((line) => `${place} ${how}: ${line}`));

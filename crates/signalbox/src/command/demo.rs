@@ -53,6 +53,8 @@ impl Demo {
         let overrides = Overrides { data: Some(folder.path().join("data")), no_file: true, ..Overrides::default() };
         let mut settings = Settings::load(&overrides, &settings::demo_environment())?;
         settings.server.trusted_proxies = vec!["127.0.0.0/8".parse()?, "::1/128".parse()?];
+        // Whoever has the address of the demo looks at everything and changes nothing.
+        settings.access.read_only = true;
         let open = Installation::open(settings, Schema::Migrate, Faults::default(), true)?;
         let act = open.act("demo");
         let owner = NewUser {
