@@ -62,10 +62,13 @@ await run(async (browser) => {
     await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
     const shifted = await page.evaluate(() => window.shifted);
     if (shifted.sum >= 0.02) found.shifts.push(`${place} ${how}: ${shifted.sum}: ${shifted.what.join("; ")}`);
-    // A page that is still being laid out may be wide for a moment; what counts is how it stays.
+    // What counts is how the page stays: a busy machine may still be laying it out.
     await page.waitForFunction(() => document.documentElement.scrollWidth <= innerWidth, null, { timeout: 2000 }).catch(() => {});
-    const sideways = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    if (sideways > 0) found.sideways.push(`${place} ${how}: ${sideways} px`);
+    const [sideways, wide] = await page.evaluate(() => {
+      const over = [...document.querySelectorAll("body *")].filter((node) => node.getBoundingClientRect().right > innerWidth);
+      return [document.documentElement.scrollWidth - innerWidth, over.map((node) => `${node.localName}.${node.getAttribute("class") ?? ""}`)];
+    });
+    if (sideways > 0) found.sideways.push(`${place} ${how}: ${sideways} px: ${wide.slice(0, 5).join(", ")}`);
     found.violations.push(...(await violations(page)).map((line) => `${place} ${how}: ${line}`));
   };
   const looks = [["light", 1280], ["dark", 360]];
