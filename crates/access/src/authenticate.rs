@@ -1,7 +1,8 @@
 //! Who is calling, for the web shell.
 
+use signalbox_core::address::source_key;
 use signalbox_core::time::Micros;
-use signalbox_http::caller::{Authenticator, Checked, Credential};
+use signalbox_http::caller::{Authenticator, Checked, Credential, Denied};
 use signalbox_http::shell::Origin;
 use signalbox_store::Scope;
 
@@ -20,19 +21,22 @@ impl Authenticator for Access {
         })
     }
 
-    fn refused_cross_site(&self, origin: Option<&Origin>, path: &str, now: Micros) {
+    fn refused(&self, why: Denied<'_>, origin: Option<&Origin>, path: &str, now: Micros) {
         let Some(origin) = origin else { return };
-        // One source cannot fill the log with them.
-        if self.brake.attempt_source(origin.client, now).is_err() {
+        let (action, by, who) = match why {
+            Denied::CrossSite => ("request.cross_site_refused", By::anonymous(origin, ""), String::new()),
+            Denied::Token => ("request.token_refused", By::anonymous(origin, ""), String::new()),
+            Denied::Right(caller) => ("request.forbidden", By::caller(caller, origin), caller.name.clone()),
+        };
+        if !self.seldom.lets(&format!("{action}\n{who}\n{:x}", source_key(origin.client)), now) {
             return;
         }
-        let act = self.act(By::anonymous(origin, ""));
+        let act = self.act(by);
         let after = Some(serde_json::json!({ "path": path }));
         let store = self.store.clone();
         tokio::spawn(async move {
-            let deed = move |conn: &mut signalbox_store::Conn<'_>| {
-                note(conn, &act, Deed { action: "request.cross_site_refused", after, ..Deed::default() })
-            };
+            let deed =
+                move |conn: &mut signalbox_store::Conn<'_>| note(conn, &act, Deed { action, after, ..Deed::default() });
             if let Err(error) = store.write(Scope::all(), deed).await {
                 tracing::warn!(%error, "a refused request could not be noted");
             }

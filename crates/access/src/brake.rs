@@ -96,7 +96,7 @@ impl Brake {
         now: Micros,
     ) -> Result<Result<(), TooSoon>, StoreError> {
         if let Err(wait) = self.attempt_source(client, now) {
-            return Ok(Err(TooSoon::after(wait)));
+            return Ok(Err(wait));
         }
         let (pair, whole) = (pair(account, client), whole(account));
         self.store
@@ -124,9 +124,7 @@ impl Brake {
 
     /// Takes back what an attempt counted, because it was good.
     pub async fn passed(&self, account: &str, client: IpAddr) -> Result<(), StoreError> {
-        if let Some(record) = self.lock().get_mut(&source_key(client)) {
-            record.count = (record.count - 1).max(0);
-        }
+        self.passed_source(client);
         let (pair, whole) = (pair(account, client), whole(account));
         self.store
             .write(Scope::all(), move |conn| {
@@ -141,7 +139,7 @@ impl Brake {
     }
 
     /// Counts an attempt that names no account, for example with a one-time link.
-    pub fn attempt_source(&self, client: IpAddr, now: Micros) -> Result<(), i64> {
+    pub fn attempt_source(&self, client: IpAddr, now: Micros) -> Result<(), TooSoon> {
         let mut sources = self.lock();
         if sources.len() >= MOST_SOURCES {
             sources.retain(|_, record| PER_SOURCE.until(*record) > now.0);
@@ -150,9 +148,16 @@ impl Brake {
             }
         }
         let key = source_key(client);
-        let next = PER_SOURCE.attempt(sources.get(&key).copied(), now.0)?;
+        let next = PER_SOURCE.attempt(sources.get(&key).copied(), now.0).map_err(TooSoon::after)?;
         sources.insert(key, next);
         Ok(())
+    }
+
+    /// Takes back what [`Brake::attempt_source`] counted, because it was good.
+    pub fn passed_source(&self, client: IpAddr) {
+        if let Some(record) = self.lock().get_mut(&source_key(client)) {
+            record.count = (record.count - 1).max(0);
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, FxHashMap<u128, Record>> {

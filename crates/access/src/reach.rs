@@ -3,6 +3,9 @@
 use signalbox_core::id::PrincipalId;
 use signalbox_store::Scope;
 
+/// What to say to who chose a list without any.
+pub(crate) const NO_PRINCIPAL: &str = "Choose at least one principal, or all of them.";
+
 /// Which principals a user or a token reaches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reach {

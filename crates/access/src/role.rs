@@ -69,9 +69,10 @@ impl Role {
         }
     }
 
-    /// Whether it always reaches all principals: who may grant must not be able to grant more than they have.
+    /// Whether it always reaches all principals: who may grant must not be able to grant more than they have, and the
+    /// audit log is one for all of them.
     pub const fn reaches_all(self) -> bool {
-        matches!(self, Role::Owner | Role::Admin)
+        matches!(self, Role::Owner | Role::Admin | Role::Auditor)
     }
 
     /// What may be shown of it.
@@ -129,7 +130,7 @@ mod tests {
         for role in Role::ALL {
             let writes = [UsersWrite, TokensWrite, SessionsWrite, PrincipalsWrite];
             let any = writes.iter().any(|permission| role.permissions().contains(permission));
-            assert_eq!(any, role.reaches_all(), "{role}");
+            assert_eq!(any || role.permissions().contains(&AuditRead), role.reaches_all(), "{role}");
             assert!(!role.permissions().is_empty(), "no permissions mean that a second factor is missing");
             assert_eq!(role.word().parse::<Role>().unwrap(), role);
         }

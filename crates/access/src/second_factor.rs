@@ -114,10 +114,17 @@ pub fn verify(
     Ok(recovery::take(conn, user, code, now)?.then_some(Proof::RecoveryCode))
 }
 
-/// Whether sign-in asks this user for a second factor.
-pub fn is_on(conn: &mut Conn<'_>, user: UserId) -> Result<bool, StoreError> {
+/// Whether this user has an authenticator app.
+pub fn has_app(conn: &mut Conn<'_>, user: UserId) -> Result<bool, StoreError> {
     let sql = "SELECT id FROM user_account WHERE id = $1 AND totp IS NOT NULL";
     Ok(conn.first(sql, &[user.0.into()], |row| row.int(0))?.is_some())
+}
+
+/// Whether sign-in asks this user for a second factor: a code of the app, or a passkey. A stolen password alone must not
+/// be enough for somebody who has either.
+pub fn is_on(conn: &mut Conn<'_>, user: UserId) -> Result<bool, StoreError> {
+    let sql = "SELECT id FROM passkey WHERE user_id = $1 LIMIT 1";
+    Ok(has_app(conn, user)? || conn.first(sql, &[user.0.into()], |row| row.int(0))?.is_some())
 }
 
 /// Switches it off.

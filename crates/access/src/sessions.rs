@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::believed::Believed;
 use crate::error::{AccessError, Outcome};
+use crate::last_use::LastUse;
 use crate::reach::Reach;
 use crate::role::Role;
 use crate::settings::Rules;
@@ -196,12 +197,13 @@ pub struct Sessions {
     store: Store,
     rules: Rules,
     believed: Believed,
+    last_use: LastUse,
 }
 
 impl Sessions {
     /// A checker over `store`.
     pub fn new(store: Store, rules: Rules) -> Self {
-        Self { store, rules, believed: Believed::default() }
+        Self { store, rules, believed: Believed::default(), last_use: LastUse::default() }
     }
 
     /// Who has the cookie `secret`, if it is good at `now`.
@@ -239,13 +241,8 @@ impl Sessions {
         if let Some(found) = &found
             && now.0 - found.seen_at >= SEEN_EVERY
         {
-            let id = found.id;
-            self.store
-                .write(Scope::all(), move |conn| {
-                    let sql = "UPDATE user_session SET seen_at = $2 WHERE id = $1 AND seen_at < $2";
-                    conn.execute(sql, &[id.into(), now.0.into()])
-                })
-                .await?;
+            let sql = "UPDATE user_session SET seen_at = $2 WHERE id = $1 AND seen_at < $2";
+            self.last_use.write(&self.store, sql, found.id, now);
         }
         let caller = found.and_then(|found| self.caller(found));
         self.believed.keep(hash, caller.clone(), now);
@@ -265,7 +262,13 @@ impl Sessions {
             identity: Identity::User(UserId(found.user)),
             name: found.email,
             role: Some(role.word()),
-            permissions: if lacks_proof { Vec::new() } else { role.permissions().to_vec() },
+            permissions: match lacks_proof {
+                true => Vec::new(),
+                false => {
+                    let all = role.permissions().iter().copied();
+                    all.filter(|permission| !self.rules.read_only || permission.only_reads()).collect()
+                }
+            },
             scope: if lacks_proof { Scope::principals([]) } else { Reach::from_text(&found.principals).scope() },
             session: Some(SessionId(found.id)),
         })

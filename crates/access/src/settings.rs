@@ -13,10 +13,12 @@ pub struct Rules {
     pub session_lifetime: i64,
     /// Roles whose users need a second factor.
     pub second_factor: Vec<Role>,
+    /// Whether people who sign in only look: of the permissions of their roles they have those that read.
+    pub read_only: bool,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { session_idle: 12 * HOUR, session_lifetime: 7 * DAY, second_factor: Vec::new() }
+        Self { session_idle: 12 * HOUR, session_lifetime: 7 * DAY, second_factor: Vec::new(), read_only: false }
     }
 }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::json;
+use signalbox_core::address::source_key;
 use signalbox_core::clock::Clock;
 use signalbox_core::id::{IdMaker, UserId};
 use signalbox_crypto::keyring::Keyring;
@@ -17,6 +18,7 @@ use crate::error::{AccessError, Outcome, settle};
 use crate::oidc::Button;
 use crate::password::Passwords;
 use crate::second_factor::{self, Proof};
+use crate::seldom::Seldom;
 use crate::sessions::{self, NewSession, Sessions, Started};
 use crate::settings::Rules;
 use crate::tokens::Tokens;
@@ -31,6 +33,7 @@ pub struct Access {
     pub rules: Rules,
     pub passwords: Passwords,
     pub brake: Arc<Brake>,
+    pub(crate) seldom: Arc<Seldom>,
     pub sessions: Arc<Sessions>,
     pub tokens: Arc<Tokens>,
     /// What the sign-in page offers beside the password.
@@ -94,6 +97,7 @@ impl Access {
             ids,
             passwords: Passwords::default(),
             brake: Arc::new(Brake::new(store.clone())),
+            seldom: Arc::default(),
             sessions: Arc::new(Sessions::new(store.clone(), rules.clone())),
             tokens: Arc::new(Tokens::new(store.clone())),
             rules,
@@ -140,9 +144,7 @@ impl Access {
         let found = self.look(find(email.clone(), client)).await?;
         let known_here = found.as_ref().is_some_and(|account| account.known_here);
         if let Err(wait) = self.brake.attempt(&email, client, known_here, self.clock.now()).await? {
-            // Not in the audit log: whoever knocks must not be able to fill it.
-            tracing::info!(request.id = browser.origin.request_id, "a sign-in came too soon");
-            return Err(Refused::TooSoon(wait));
+            return Err(self.delayed(browser, &email, wait).await?);
         }
         let hash = found.as_ref().and_then(|account| account.password.clone());
         let again = password.clone();
@@ -229,8 +231,7 @@ impl Access {
         };
         let account = format!("second factor {user}");
         if let Err(wait) = self.brake.attempt(&account, client, known_here, now).await? {
-            tracing::info!(request.id = browser.origin.request_id, "a second factor came too soon");
-            return Err(Refused::TooSoon(wait));
+            return Err(self.delayed(browser, &user.to_string(), wait).await?);
         }
         let (ring, code, rules) = ((self.ring)(), code.to_owned(), self.rules.clone());
         let method = ["password", "link", "oidc"].into_iter().find(|known| *known == method).unwrap_or("password");
@@ -282,6 +283,29 @@ impl Access {
             Ok(Ok(()))
         })
         .await
+    }
+
+    /// Counts an attempt that names no account yet; refused while its source has to wait.
+    pub(crate) async fn admit(&self, browser: &Browser) -> Result<(), Refused> {
+        match self.brake.attempt_source(browser.origin.client, self.clock.now()) {
+            Ok(()) => Ok(()),
+            Err(wait) => Err(self.delayed(browser, "", wait).await?),
+        }
+    }
+
+    /// Tells the audit log, seldom, of attempts that come while a delay runs: whoever knocks must not be able to fill it.
+    async fn delayed(&self, browser: &Browser, name: &str, wait: TooSoon) -> Result<Refused, AccessError> {
+        let act = self.act(By::anonymous(&browser.origin, name));
+        if self.seldom.lets(&format!("delayed\n{name}\n{:x}", source_key(browser.origin.client)), act.now) {
+            let after = Some(json!({ "wait_seconds": wait.retry_after_s }));
+            let deed = move |conn: &mut Conn<'_>| {
+                note(conn, &act, Deed { action: "sign_in.delayed", after, ..Deed::default() })?;
+                Ok(Ok(()))
+            };
+            settle(self.store.write(Scope::all(), deed).await)?;
+        }
+        tracing::info!(request.id = browser.origin.request_id, client.address = %browser.origin.client, "a sign-in came too soon");
+        Ok(Refused::TooSoon(wait))
     }
 
     /// Tells the audit log of a sign-in that was refused, whether the account exists or not.

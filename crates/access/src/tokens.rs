@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde_json::json;
 use signalbox_core::id::{TokenId, UserId};
-use signalbox_core::time::{MINUTE, Micros};
+use signalbox_core::time::{DAY, MINUTE, Micros};
 use signalbox_crypto::secret::{API_TOKEN_PREFIX, hash_secret, new_api_token};
 use signalbox_http::caller::{Caller, Identity, Permission};
 use signalbox_store::{Conn, Row, Scope, Store, StoreError};
@@ -13,13 +13,15 @@ use zeroize::Zeroizing;
 use crate::believed::Believed;
 use crate::email::check_name;
 use crate::error::{AccessError, Outcome};
+use crate::last_use::LastUse;
 use crate::principals;
-use crate::reach::Reach;
+use crate::reach::{NO_PRINCIPAL, Reach};
 use crate::role::Role;
 use crate::trail::{Act, Deed, note};
 
 /// When a token was last used is written at most this often.
 const USED_EVERY: i64 = MINUTE;
+const LONGEST: i64 = 100 * 365 * DAY;
 
 /// What may be shown of a token.
 #[derive(Debug, Clone, serde::Serialize, schemars::JsonSchema)]
@@ -93,6 +95,12 @@ pub fn create(
     if new.expires_at.is_some_and(|at| at <= act.now) {
         return Ok(Err(AccessError::invalid("expires", "This lies in the past.")));
     }
+    if new.expires_at.is_some_and(|at| at > act.now.plus(LONGEST)) {
+        return Ok(Err(AccessError::invalid(
+            "expires",
+            "This is more than 100 years away; leave it out for a token without an end.",
+        )));
+    }
     if let Some(maker) = maker {
         if let Some(scope) = new.scopes.iter().find(|scope| !maker.may(**scope)) {
             return Ok(Err(AccessError::NotAllowed(format!("You do not have the permission {scope} yourself."))));
@@ -102,6 +110,9 @@ pub fn create(
         }
     }
     if let Reach::Principals(ids) = &new.reach {
+        if ids.is_empty() {
+            return Ok(Err(AccessError::invalid("principals", NO_PRINCIPAL)));
+        }
         for id in ids {
             if !principals::exists(conn, *id)? {
                 return Ok(Err(AccessError::invalid("principals", "One of these principals does not exist.")));
@@ -170,12 +181,13 @@ pub fn revoke(conn: &mut Conn<'_>, act: &Act, id: TokenId) -> Result<bool, Store
 pub struct Tokens {
     store: Store,
     believed: Believed,
+    last_use: LastUse,
 }
 
 impl Tokens {
     /// A checker over `store`.
     pub fn new(store: Store) -> Self {
-        Self { store, believed: Believed::default() }
+        Self { store, believed: Believed::default(), last_use: LastUse::default() }
     }
 
     /// Who sent `token`, if it is good at `now`.
@@ -192,12 +204,8 @@ impl Tokens {
         if let Some((token, _)) = &found
             && token.used_at.is_none_or(|at| now.0 - at.0 >= USED_EVERY)
         {
-            let id = token.id;
-            self.store
-                .write(Scope::all(), move |conn| {
-                    conn.execute("UPDATE api_token SET used_at = $2 WHERE id = $1", &[id.0.into(), now.0.into()])
-                })
-                .await?;
+            let sql = "UPDATE api_token SET used_at = $2 WHERE id = $1 AND (used_at IS NULL OR used_at < $2)";
+            self.last_use.write(&self.store, sql, token.id.0, now);
         }
         let caller = found.and_then(|(token, maker)| caller(token, maker));
         self.believed.keep(hash, caller.clone(), now);

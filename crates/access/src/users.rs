@@ -9,7 +9,7 @@ use signalbox_store::{Conn, Row, Scope, StoreError, Value};
 use crate::email::{Email, check_name};
 use crate::error::{AccessError, Outcome};
 use crate::oidc::people;
-use crate::reach::Reach;
+use crate::reach::{NO_PRINCIPAL, Reach};
 use crate::role::Role;
 use crate::trail::{Act, Deed, note};
 use crate::{links, passkeys, principals, sessions};
@@ -53,6 +53,9 @@ pub struct Change {
     pub disabled: Option<bool>,
 }
 
+/// The same words for principals of others and for those that do not exist.
+const FOREIGN: &str = "You can only grant principals that you reach yourself.";
+
 /// What somebody may give and take.
 #[derive(Debug, Clone)]
 pub struct Authority {
@@ -85,7 +88,7 @@ impl Authority {
             return Err(AccessError::NotAllowed(format!("The role {role} may do more than you; ask an admin.")));
         }
         if !reach.is_within(&self.scope) {
-            return Err(AccessError::NotAllowed("You can only grant principals that you reach yourself.".into()));
+            return Err(AccessError::NotAllowed(FOREIGN.into()));
         }
         Ok(())
     }
@@ -133,7 +136,7 @@ pub fn any(conn: &mut Conn<'_>) -> Result<bool, StoreError> {
 /// Makes a user.
 pub fn create(conn: &mut Conn<'_>, act: &Act, may: &Authority, new: &NewUser) -> Outcome<User> {
     take_turn(conn, act.now)?;
-    let reach = match checked_reach(conn, new.role, &new.reach)? {
+    let reach = match checked_reach(conn, may, new.role, &new.reach)? {
         Ok(reach) => reach,
         Err(error) => return Ok(Err(error)),
     };
@@ -175,7 +178,7 @@ pub fn change(conn: &mut Conn<'_>, act: &Act, may: &Authority, id: UserId, chang
     let Some(before) = get(conn, id)? else { return Ok(Err(AccessError::NotFound)) };
     let role = change.role.unwrap_or(before.role);
     let wanted = change.reach.as_ref().unwrap_or(&before.reach);
-    let reach = match checked_reach(conn, role, wanted)? {
+    let reach = match checked_reach(conn, may, role, wanted)? {
         Ok(reach) => reach,
         Err(error) => return Ok(Err(error)),
     };
@@ -306,15 +309,22 @@ fn is_last_owner(conn: &mut Conn<'_>, user: &User) -> Result<bool, StoreError> {
     Ok(conn.first(sql, &[Value::Int(user.id.0)], |row| row.int(0))?.is_none())
 }
 
-/// The reach that `role` has: owners and admins reach all principals, and every principal of a list must exist.
-fn checked_reach(conn: &mut Conn<'_>, role: Role, wanted: &Reach) -> Outcome<Reach> {
+/// The reach that `role` has: some reach all principals whatever is wanted, and every principal of a list must exist. Whoever
+/// does not reach one is not told whether it does.
+fn checked_reach(conn: &mut Conn<'_>, may: &Authority, role: Role, wanted: &Reach) -> Outcome<Reach> {
     if role.reaches_all() {
         return Ok(Ok(Reach::All));
     }
     let Reach::Principals(ids) = wanted else { return Ok(Ok(Reach::All)) };
+    if !wanted.is_within(&may.scope) {
+        return Ok(Err(AccessError::NotAllowed(FOREIGN.into())));
+    }
     let mut ids = ids.clone();
     ids.sort_unstable();
     ids.dedup();
+    if ids.is_empty() {
+        return Ok(Err(AccessError::invalid("principals", NO_PRINCIPAL)));
+    }
     for id in &ids {
         if !principals::exists(conn, *id)? {
             return Ok(Err(AccessError::invalid("principals", "One of these principals does not exist.")));

@@ -1,10 +1,11 @@
 //! Words for configuration: durations and sizes as people write them, and the nearest right word for a wrong one.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -84,6 +85,21 @@ pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
 pub fn listen<'de, D: Deserializer<'de>>(input: D) -> Result<SocketAddr, D::Error> {
     let text = String::deserialize(input)?;
     listen_address(&text).map_err(serde::de::Error::custom)
+}
+
+/// A network, or a single address, which is a network of one.
+pub fn network(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
+    let alone = || text.parse::<IpAddr>().map(IpNet::from).ok();
+    text.parse().ok().or_else(alone).ok_or_else(|| {
+        format!("{text:?} is not a network or an address; write it as 10.0.0.0/8, 192.0.2.1 or 2001:db8::/32")
+    })
+}
+
+/// Reads networks.
+pub fn networks<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<IpNet>, D::Error> {
+    let texts = Vec::<String>::deserialize(input)?;
+    texts.iter().map(|text| network(text)).collect::<Result<_, _>>().map_err(serde::de::Error::custom)
 }
 
 /// In the largest unit that tells it exactly, as [`Period::from_str`] reads it.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::{environment, process};
 
 /// Each step of a script has a limit of its own, far below; this is for a browser that hangs.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(900);
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser");
 
 /// Runs `tests/browser/NAME` (for example `mail.mjs`) with these variables in its environment, and returns the JSON

@@ -107,6 +107,11 @@ impl Client {
         };
         let head = String::from_utf8_lossy(&self.buffer[..end]).into_owned();
         let mut answer = parse(&head).ok_or_else(|| Broken::NotHttp(head.clone()))?;
+        if body && answer.header("transfer-encoding") == Some("chunked") {
+            self.buffer.drain(..end);
+            answer.body = self.chunks()?;
+            return Ok(answer);
+        }
         let announced = answer.header("content-length").map(|length| length.parse::<usize>());
         let length = match announced {
             _ if !body || answer.status == 204 || answer.status == 304 => 0,
@@ -119,6 +124,29 @@ impl Client {
         answer.body = self.buffer[end..end + length].to_vec();
         self.buffer.drain(..end + length);
         Ok(answer)
+    }
+
+    /// A body that comes in chunks (RFC 9112, 7.1), without trailers.
+    fn chunks(&mut self) -> Result<Vec<u8>, Broken> {
+        let mut body = Vec::new();
+        loop {
+            let end = loop {
+                match self.buffer.windows(2).position(|window| window == b"\r\n") {
+                    Some(end) => break end,
+                    None => self.more()?,
+                }
+            };
+            let line = String::from_utf8_lossy(&self.buffer[..end]).into_owned();
+            let length = usize::from_str_radix(&line, 16).map_err(|_| Broken::NotHttp(line))?;
+            while self.buffer.len() < end + 2 + length + 2 {
+                self.more()?;
+            }
+            body.extend_from_slice(&self.buffer[end + 2..end + 2 + length]);
+            self.buffer.drain(..end + 2 + length + 2);
+            if length == 0 {
+                return Ok(body);
+            }
+        }
     }
 
     fn more(&mut self) -> Result<(), Broken> {

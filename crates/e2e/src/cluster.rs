@@ -28,7 +28,12 @@ pub struct Cluster {
 impl Cluster {
     /// A running cluster in a folder of its own.
     pub fn create() -> Result<Self> {
-        Self::initialise(None, &[])
+        Self::create_with(&[])
+    }
+
+    /// With these settings, each as `name=value`.
+    pub fn create_with(settings: &[&str]) -> Result<Self> {
+        Self::initialise(None, settings)
     }
 
     /// A running cluster with its data below `place`, and further settings (`fsync=off`).

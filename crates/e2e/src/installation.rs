@@ -74,6 +74,11 @@ impl Installation {
         process::output(&mut self.command(arguments))
     }
 
+    /// As [`Installation::run`], with these variables.
+    pub fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Result<String> {
+        process::output(self.command(arguments).envs(variables.iter().copied()))
+    }
+
     /// Starts the server without limits per source, as every test of load needs it.
     pub fn serve(&self) -> Result<Server> {
         self.serve_with(&["--limits", "off"])

@@ -124,6 +124,13 @@ impl Server {
         Ok(line.trim().trim_end_matches("kB").trim().parse::<u64>()? * 1024)
     }
 
+    /// Everything that it said on stderr so far.
+    pub fn said(&self) -> Result<String> {
+        let mut bytes = vec![0; usize::try_from(self.said.metadata()?.len())?];
+        self.said.read_exact_at(&mut bytes, 0)?;
+        String::from_utf8(bytes).context("the log is not UTF-8")
+    }
+
     /// The first and the last lines that it said on stderr.
     pub fn log(&self) -> String {
         ends(&self.said)

@@ -76,6 +76,7 @@ impl Site {
     }
 
     fn fill(&self, count: usize) -> Result<()> {
+        self.installation.run(&["migrate"])?;
         let before = self.entries(&[])?.len();
         (0..count).try_for_each(|number| {
             self.installation.run(&["principal", "create", &format!("brand {before} {number}")]).map(drop)

@@ -52,7 +52,7 @@ fn killed_on_sqlite_nothing_acknowledged_is_lost() -> Result<()> {
 fn killed_on_postgres_nothing_acknowledged_is_lost() -> Result<()> {
     let _alone = alone()?;
     let cluster = Cluster::create()?;
-    survive(&Installation::sqlite()?.on_postgres(cluster.url())?, rounds(4, 100))
+    survive(&Installation::sqlite()?.on_postgres(cluster.url())?, rounds(4, 300))
 }
 
 #[test]

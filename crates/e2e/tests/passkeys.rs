@@ -44,6 +44,7 @@ fn whole_life(installation: &Installation) -> Result<()> {
         ensure!(*answer == json!({ "status": 403, "session": false }), "{attempt}: {answer}");
     }
     ensure!(seen["counted"].as_i64().is_some_and(|count| count > 1), "the virtual authenticator counts: {seen}");
+    ensure!(seen["asksForCode"] == 0 && seen["passwordAlone"] == "/sign-in", "a password alone is not enough: {seen}");
     ensure!(seen["allowed"] == 1, "after the password the browser is told which passkey: {seen}");
     ensure!(seen["unverified"].is_string() && seen["complaints"] == json!([]), "{seen}");
     let sessions: Value = serde_json::from_str(&installation.run(&["session", "list", "--output", "json"])?)?;

@@ -123,7 +123,7 @@ fn power_lost_on_sqlite_nothing_acknowledged_is_lost() -> Result<()> {
 #[test]
 fn power_lost_on_postgres_nothing_acknowledged_is_lost() -> Result<()> {
     let _alone = alone()?;
-    Machine::postgres(&[])?.survive(rounds(2, 20))
+    Machine::postgres(&[])?.survive(rounds(2, 50))
 }
 
 /// Whoever runs PostgreSQL may have chosen speed for everything else in it.

@@ -119,6 +119,9 @@ fn plain_requests_go_to_https_and_links_do_not() -> Result<()> {
         ask("https, http")?.header("location") == Some(&format!("https://{NAME}/sign-in")),
         "the nearest proxy counts"
     );
+    let twice = [("X-Forwarded-Proto", "https"), ("X-Forwarded-Proto", "http")];
+    let answer = rig.server.client()?.request("GET", "/sign-in", &twice, b"")?;
+    ensure!(answer.header("location").is_some(), "of two lines the nearest proxy's counts: {answer:?}");
     Ok(())
 }
 
@@ -226,8 +229,9 @@ fn postgres_is_reached_over_tls_as_the_url_says() -> Result<()> {
     cluster.require_tls(&chain, &key)?;
     let by_name = cluster.url().replace("127.0.0.1", "localhost");
     let by_address = cluster.url();
+    // One data directory: a database without the keyring that belongs to it is refused.
+    let installation = Installation::sqlite()?;
     let migrate = |url: &str, query: &str| -> Result<std::result::Result<(), String>> {
-        let installation = Installation::sqlite()?;
         let output = installation.command(&["migrate"]).env("DATABASE_URL", format!("{url}?{query}")).output()?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         Ok(if output.status.success() { Ok(()) } else { Err(said) })

@@ -66,7 +66,9 @@
       const button = make("button", "Copy", "button quiet");
       const parts = all("code", node);
       button.type = "button";
-      copy(button, () => (parts.length ? parts : [node]).map((part) => part.textContent).join("\n"));
+      // A path is copied with the address that it belongs to.
+      const before = node.matches("[data-copy-address]") ? location.origin : "";
+      copy(button, () => before + (parts.length ? parts : [node]).map((part) => part.textContent).join("\n"));
       node.after(button);
     });
   }

@@ -68,6 +68,11 @@ impl Permission {
             Permission::PrincipalsWrite => "principals:write",
         }
     }
+
+    /// Whether it changes nothing.
+    pub fn only_reads(self) -> bool {
+        self.word().ends_with(":read")
+    }
 }
 
 impl schemars::JsonSchema for Permission {
@@ -164,6 +169,17 @@ pub enum Credential {
     Session(String),
 }
 
+/// Why a request was refused before it reached its route.
+#[derive(Debug, Clone, Copy)]
+pub enum Denied<'a> {
+    /// Another site caused it.
+    CrossSite,
+    /// It brought a token that is not good.
+    Token,
+    /// The caller lacks the right.
+    Right(&'a Caller),
+}
+
 /// The answer of [`Authenticator::check`], some time later.
 pub type Checked<'a> = Pin<Box<dyn Future<Output = Result<Option<Caller>, StoreError>> + Send + 'a>>;
 
@@ -172,6 +188,6 @@ pub trait Authenticator: Send + Sync {
     /// Who sent `credential`, if it is good. `origin` tells from where.
     fn check<'a>(&'a self, credential: Credential, origin: Option<&'a Origin>, now: Micros) -> Checked<'a>;
 
-    /// Told of every request that was refused because another site caused it.
-    fn refused_cross_site(&self, origin: Option<&Origin>, path: &str, now: Micros);
+    /// Told of every request that was refused before it reached its route.
+    fn refused(&self, why: Denied<'_>, origin: Option<&Origin>, path: &str, now: Micros);
 }

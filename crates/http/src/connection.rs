@@ -66,7 +66,7 @@ pub struct Seat {
 
 impl Connections {
     /// At most `most` at once. One source may hold a quarter of them, a declared proxy all. Where `unreadable` has an
-    /// answer, it is given over HTTP/1 instead of 400; over HTTP/2 such a request is a broken stream and has no answer.
+    /// answer, it is given over HTTP/1 instead of 400, 414 or 431; over HTTP/2 such a request is a broken stream and has no answer.
     pub fn new(most: usize, proxies: Arc<TrustedProxies>, unreadable: Unreadable) -> Arc<Self> {
         Arc::new(Self {
             most,

@@ -4,6 +4,7 @@
 pub mod asset;
 pub mod caller;
 pub mod connection;
+pub mod csv;
 pub mod extract;
 mod headers;
 pub mod limit;

@@ -1,4 +1,4 @@
-//! The API speaks problem details only: what the framework refuses in plain text is told in their form.
+//! Errors are problem details: what the framework refuses in plain text is told in their form.
 
 use axum::body::to_bytes;
 use axum::extract::Request;
@@ -7,18 +7,20 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::reply::Refusal;
+use crate::shell::is_hit;
 
 const MOST_WORDS: usize = 4096;
 
 /// The layer around everything.
 pub async fn as_problem(request: Request, next: Next) -> Response {
-    let is_api = request.uri().path().starts_with("/api/");
+    // Links are followed by people, who are told in plain words.
+    let is_hit = is_hit(request.uri().path());
     let response = next.run(request).await;
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
     let is_told =
         response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| !kind.as_bytes().starts_with(b"text/plain"));
-    if !is_api || !is_error || is_told {
+    if is_hit || !is_error || is_told {
         return response;
     }
     let (mut parts, body) = response.into_parts();

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::MethodRouter;
 use signalbox_core::clock::Clock;
 
-use crate::caller::{Authenticator, Caller, Credential, Identity, Permission};
+use crate::caller::{Authenticator, Caller, Credential, Denied, Identity, Permission};
 use crate::openapi::{Described, Operation, Rule, Rules, enforce};
 use crate::reply::Refusal;
 use crate::shell::Origin;
@@ -143,7 +143,7 @@ async fn check(State((guard, access)): State<(Guard, Access)>, mut request: Requ
     let credential = credential(&request);
     let origin = request.extensions().get::<Origin>().cloned();
     if !request.method().is_safe() && is_cross_site(request.headers(), credential.as_ref()) {
-        guard.authenticator.refused_cross_site(origin.as_ref(), request.uri().path(), now);
+        guard.authenticator.refused(Denied::CrossSite, origin.as_ref(), request.uri().path(), now);
         return cross_site().into_response();
     }
     if access == Access::Public {
@@ -155,6 +155,10 @@ async fn check(State((guard, access)): State<(Guard, Access)>, mut request: Requ
     };
     let caller = match caller {
         Ok(Some(caller)) => caller,
+        Ok(None) if matches!(credential, Some(Credential::Token(_))) => {
+            guard.authenticator.refused(Denied::Token, origin.as_ref(), request.uri().path(), now);
+            return Refusal::unauthenticated().into_response();
+        }
         Ok(None) if access.is_page() => return Redirect::to(&sign_in(&request)).into_response(),
         Ok(None) => return Refusal::unauthenticated().into_response(),
         Err(error) => return Refusal::from(error).into_response(),
@@ -179,6 +183,7 @@ async fn check(State((guard, access)): State<(Guard, Access)>, mut request: Requ
     if let Some(place) = starts.then(|| page::first_place(&caller)).flatten() {
         return Redirect::to(place).into_response();
     }
+    guard.authenticator.refused(Denied::Right(&caller), origin.as_ref(), request.uri().path(), now);
     forbidden(&caller, access).into_response()
 }
 

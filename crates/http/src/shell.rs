@@ -66,12 +66,13 @@ async fn pass(State(shell): State<Shell>, mut request: Request, next: Next) -> R
     let request_id = given.unwrap_or_else(|| EventId(shell.ids.next_at(now)).to_string().replacen("evt", "req", 1));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let reads_pages = problem_page::is_wanted(request.headers(), &path);
-    let forwarded_proto = request.headers().get("x-forwarded-proto").filter(|_| trusted);
+    // The last line is the nearest proxy's: it may have added one to what it was sent.
+    let forwarded_proto = request.headers().get_all("x-forwarded-proto").iter().next_back().filter(|_| trusted);
     let encrypted = request.extensions().get::<Encrypted>().is_some()
         || forwarded_proto.is_some_and(|proto| last(proto) == b"https");
     let secure = encrypted || forwarded_proto.is_none() && client.is_loopback();
     // Hits have a limit of their own, inside their handlers.
-    let is_hit = path.starts_with("/o/") || path.starts_with("/c/");
+    let is_hit = is_hit(&path);
     let nonce = if is_hit { None } else { Nonce::make() };
     request.extensions_mut().insert(Origin { client, request_id: request_id.clone(), trusted, secure });
     if let Some(nonce) = &nonce {
@@ -105,6 +106,11 @@ async fn pass(State(shell): State<Shell>, mut request: Request, next: Next) -> R
         tracing::debug!(request.id = request_id, http.method = %method, http.path = path, http.status = status, duration_us = micros, "request");
     }
     response
+}
+
+/// Whether a path is a pixel's or a link's.
+pub(crate) fn is_hit(path: &str) -> bool {
+    path.starts_with("/o/") || path.starts_with("/c/")
 }
 
 fn too_many(wait: Duration) -> Response {

@@ -21,11 +21,11 @@ const LINGER: Duration = Duration::from_secs(5);
 
 /// So much of the start of a request is remembered.
 const MOST_START: usize = 16;
-/// How hyper begins its answer to what it cannot read. Ours carry a request id.
-const UNREADABLE: &[u8] = b"HTTP/1.1 400 Bad Request\r\n";
+/// How hyper begins its answers to what it cannot read. Ours carry a request id.
+const UNREADABLE: [&[u8]; 3] = [b"HTTP/1.1 400 ", b"HTTP/1.1 414 ", b"HTTP/1.1 431 "];
 const OURS: &[u8] = b"x-request-id";
 
-/// The answer to a request that begins with these bytes and is not readable, where 400 will not do.
+/// The answer to a request that begins with these bytes and is not readable, where 400, 414 or 431 will not do.
 pub type Unreadable = fn(&[u8]) -> Option<Vec<u8>>;
 
 pub(crate) struct Watched<S> {
@@ -53,7 +53,8 @@ impl<S> Watched<S> {
         if bytes.is_empty() {
             return false;
         }
-        let refused = bytes.starts_with(UNREADABLE) && !bytes.windows(OURS.len()).any(|window| window == OURS);
+        let refused = UNREADABLE.iter().any(|start| bytes.starts_with(start))
+            && !bytes.windows(OURS.len()).any(|window| window == OURS);
         let answer = if refused { (self.unreadable)(&self.start) } else { None };
         self.start.clear();
         let replaced = answer.is_some();
@@ -236,6 +237,8 @@ mod tests {
         let pixel: Unreadable = |start| start.starts_with(b"GET /o/").then(|| b"a pixel".to_vec());
         for (asked, answered, comes) in [
             ("GET /o/\u{e4}", "HTTP/1.1 400 Bad Request\r\n\r\n", "a pixel"),
+            ("GET /o/aaaaaa", "HTTP/1.1 414 URI Too Long\r\n\r\n", "a pixel"),
+            ("GET /o/aaaaaa", "HTTP/1.1 431 Request Header Fields Too Large\r\n\r\n", "a pixel"),
             ("GET /x/\u{e4}", "HTTP/1.1 400 Bad Request\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n"),
             (
                 "GET /o/a",

@@ -209,6 +209,9 @@ async fn timeline(
     Params(query): Params<TimelineQuery>,
 ) -> Reply<Json<Page<EventRow>>> {
     let id: ContactId = id.parse().map_err(|_| Refusal::not_found())?;
+    let scope = caller.scope.clone();
+    let known = insight.store.read(scope, move |conn| report::contact(conn, id)).await?;
+    known.ok_or_else(Refusal::not_found)?;
     let filter = Filter {
         campaign: query.campaign.map(|id| id.0),
         recipient: Some(id.0),

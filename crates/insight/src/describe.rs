@@ -31,7 +31,6 @@ pub(crate) fn describe(routes: Routes) -> Routes {
             Method::GET,
             "/api/v1/contacts/{id}/timeline",
             Operation::new(EVENTS, "getContactTimeline", "The events of one contact, newest first")
-                .about("A contact that does not exist has no events.")
                 .path::<ContactId>("id", "The contact.")
                 .query::<TimelineQuery>()
                 .answers_json::<Page<EventRow>>(page, page_of_events()),

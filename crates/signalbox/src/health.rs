@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
-use prometheus::IntGauge;
 use schemars::JsonSchema;
 use serde::Serialize;
 use signalbox_core::clock::Clock;
-use signalbox_core::time::SECOND;
+use signalbox_core::time::{MINUTE, SECOND};
 use signalbox_store::{Scope, Store};
 use signalbox_tracking::intake::Intake;
 
@@ -18,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Below this the disk counts as full.
 const DISK_LEAST_BYTES: u64 = 64 << 20;
 const DISK_WARN_BYTES: u64 = 1 << 30;
+
+/// A projector that fails for so long does not get well by itself.
+const PROJECTOR_PATIENCE: i64 = 5 * MINUTE;
 
 /// How a part is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
@@ -35,7 +37,8 @@ pub struct Health {
     pub store: Store,
     pub intake: Intake,
     pub queue_events: usize,
-    pub projector_failing: Option<IntGauge>,
+    /// Since when projecting fails, in microseconds; 0 while it does not.
+    pub projector_failing: Option<Arc<AtomicI64>>,
     pub data: Arc<std::path::Path>,
     pub clock: Arc<dyn Clock>,
     /// When the clock was last seen, to notice that it jumped back.
@@ -62,6 +65,14 @@ pub struct Component {
 /// Free and usable bytes on the file system that holds `path`.
 pub fn free_bytes(path: &std::path::Path) -> Option<u64> {
     rustix::fs::statvfs(path).ok().map(|stat| stat.f_bavail * stat.f_frsize)
+}
+
+fn projector(failing_since: i64, now: i64) -> Status {
+    match failing_since {
+        0 => Status::Pass,
+        since if now - since < PROJECTOR_PATIENCE => Status::Warn,
+        _ => Status::Fail,
+    }
 }
 
 impl Health {
@@ -95,7 +106,7 @@ impl Health {
             Component { name: "clock", status: clock },
         ];
         if let Some(failing) = &self.projector_failing {
-            let status = if failing.get() == 0 { Status::Pass } else { Status::Warn };
+            let status = projector(failing.load(Ordering::Relaxed), now);
             components.push(Component { name: "projector", status });
         }
         components
@@ -107,5 +118,18 @@ impl Health {
         let status = components.iter().map(|component| component.status).max().unwrap_or(Status::Pass);
         let code = if status == Status::Fail { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
         (code, Json(Report { status, version: env!("CARGO_PKG_VERSION"), components })).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_projector_that_fails_for_long_fails_the_process() {
+        let now = 1_780_000_000_000_000;
+        assert_eq!(projector(0, now), Status::Pass);
+        assert_eq!(projector(now - 4 * MINUTE, now), Status::Warn);
+        assert_eq!(projector(now - 5 * MINUTE, now), Status::Fail);
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use serde_json::json;
 use signalbox_access::error::AccessError;
 use signalbox_access::links::{self, Purpose};
@@ -15,7 +15,7 @@ use signalbox_access::users;
 use signalbox_core::clock::{Clock, SystemClock};
 use signalbox_core::id::{IdMaker, encode};
 use signalbox_crypto::keyring::Keyring;
-use signalbox_store::{Applied, Conn, Faults, Migration, NodeLease, Scope, Store, StoreError};
+use signalbox_store::{Applied, Conn, Faults, Migration, NodeLease, Progress, Scope, Store, StoreError};
 use zeroize::Zeroizing;
 
 use crate::settings::Settings;
@@ -41,11 +41,46 @@ pub enum Schema {
     Migrate,
     /// An empty store gets its schema, so that tokens can be made before the first start; another one must be up to date.
     MakeOrRequire,
+    /// There must be an installation, and it must be up to date.
+    Require,
 }
 
 /// Whether there is no SQLite database yet.
 pub fn is_new(settings: &Settings) -> bool {
     settings.database.url.is_empty() && !settings.server.data.join("signalbox.db").exists()
+}
+
+/// What is missing of an installation of which the rest is there. It is never made anew in silence: a new keyring would end
+/// every link that was ever mailed, and a new database forgets who may do what.
+pub fn lost_database(settings: &Settings) -> Option<String> {
+    if !settings.database.url.is_empty() {
+        return None;
+    }
+    let data = &settings.server.data;
+    // The database is made before the others: who looks the other way round may see one being set up.
+    let rest = [keyfile::path(data), data.join("intake.db")].into_iter().find(|path| path.exists())?;
+    let database = data.join("signalbox.db");
+    let words = match std::fs::metadata(&database) {
+        Ok(meta) if meta.len() > 0 => return None,
+        Ok(_) => "is empty",
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "is missing",
+        // Opening it tells.
+        Err(_) => return None,
+    };
+    Some(missing(&format!("{} {words} although {} is there", database.display(), rest.display())))
+}
+
+/// The words for a keyring that is gone.
+pub fn lost_keyring(data: &Path) -> String {
+    let path = keyfile::path(data);
+    missing(&format!(
+        "{} is missing although the database is there: every link is signed with its keys",
+        path.display()
+    ))
+}
+
+fn missing(what: &str) -> String {
+    format!("{what}; restore it from a backup, or start with a new data directory")
 }
 
 /// Connects to the store that the settings name.
@@ -63,17 +98,31 @@ impl Installation {
     /// Opens everything. Only the process that will acknowledge events says `recover`.
     pub fn open(settings: Settings, schema: Schema, faults: Faults, recover: bool) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        if let Some(lost) = lost_database(&settings) {
+            bail!(lost);
+        }
+        if schema == Schema::Require && is_new(&settings) {
+            bail!(nothing_there(&settings));
+        }
         let store = open_store(&settings, faults)?;
         if recover {
             store.recover()?;
         }
         let now = clock.now();
-        let applied = match schema {
-            Schema::MakeOrRequire if store.migration_plan(&MIGRATIONS)?.found != 0 => {
+        let is_made = Self::look(&settings, &store)?;
+        let applied = match (schema, is_made) {
+            (Schema::Require, false) => bail!(nothing_there(&settings)),
+            (Schema::Require | Schema::MakeOrRequire, true) => {
                 store.require_schema(&MIGRATIONS)?;
                 Vec::new()
             }
-            Schema::Migrate | Schema::MakeOrRequire => store.migrate(&MIGRATIONS, now)?,
+            (Schema::Migrate, true) => store.migrate(&MIGRATIONS, now)?,
+            (Schema::Migrate | Schema::MakeOrRequire, false) => {
+                // In this order, so that what an interrupted set-up leaves is not taken for what is left of a lost installation.
+                store.begin()?;
+                keyfile::ensure(&settings.server.data, now)?;
+                store.migrate(&MIGRATIONS, now)?
+            }
         };
         for applied in &applied {
             tracing::info!(migration.number = applied.number, migration.name = applied.name, "migrated");
@@ -84,6 +133,22 @@ impl Installation {
         open.tell_migrations(recover)?;
         open.default_principal()?;
         Ok(open)
+    }
+
+    /// Whether database and keys are there. One without the other is refused.
+    fn look(settings: &Settings, store: &Store) -> anyhow::Result<bool> {
+        let keyring = keyfile::path(&settings.server.data);
+        // Looked at before and after, because another process may be setting up: keys come after the beginning of the
+        // database, and before its first migration.
+        let had_keys = keyring.exists();
+        match store.progress()? {
+            Progress::New if had_keys => {
+                bail!(missing(&format!("the database is empty although {} is there", keyring.display())))
+            }
+            Progress::At(_) if !keyring.exists() => bail!(lost_keyring(&settings.server.data)),
+            Progress::At(_) => Ok(true),
+            Progress::New | Progress::Begun => Ok(false),
+        }
     }
 
     /// The tables of the audit log may have been made just now: what ran is told when all of it has.
@@ -169,9 +234,9 @@ impl Installation {
         &self.settings.server.data
     }
 
-    /// The keyring; made where there is none.
+    /// The keyring.
     pub fn keyring(&self) -> anyhow::Result<Keyring> {
-        keyfile::load_or_create(self.data(), self.clock.now())
+        keyfile::load(self.data())
     }
 
     /// Keeps this process's node number.
@@ -191,6 +256,16 @@ impl Drop for Installation {
         if let Err(error) = self.lease.release(&self.store) {
             tracing::debug!(%error, "the node lease was not given back; it expires by itself");
         }
+    }
+}
+
+fn nothing_there(settings: &Settings) -> String {
+    match settings.database.url.is_empty() {
+        true => {
+            let data = settings.server.data.display();
+            format!("there is no installation in {data}; start `signalbox serve --data {data}`")
+        }
+        false => "there is no installation in the database of DATABASE_URL; start `signalbox serve`".into(),
     }
 }
 

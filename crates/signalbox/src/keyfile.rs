@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -15,15 +15,10 @@ pub fn path(data: &Path) -> PathBuf {
     data.join("keys").join("keyring.json")
 }
 
-/// Reads the keyring; makes one where there is none.
-pub fn load_or_create(data: &Path, now: Micros) -> anyhow::Result<Keyring> {
-    match load(data) {
-        Err(error) if is_missing(&error) => {
-            make_once(&path(data), &Keyring::create(now)?.to_json())?;
-            load(data)
-        }
-        other => other,
-    }
+/// Makes a keyring where there is none.
+pub fn ensure(data: &Path, now: Micros) -> anyhow::Result<()> {
+    let path = path(data);
+    if path.exists() { Ok(()) } else { make_once(&path, &Keyring::create(now)?.to_json()) }
 }
 
 /// Reads the keyring.
@@ -34,7 +29,8 @@ pub fn load(data: &Path) -> anyhow::Result<Keyring> {
 
 /// Writes a file of secrets unless another process has made one in the meantime.
 pub fn make_once(path: &Path, text: &str) -> anyhow::Result<()> {
-    fs::create_dir_all(path.parent().expect("the path has a folder")).with_context(|| path.display().to_string())?;
+    let folder = path.parent().expect("the path has a folder");
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(|| path.display().to_string())?;
     let temporary = write_beside(path, text)?;
     // Unlike a rename, a link never replaces a file that is there.
     let linked = fs::hard_link(&temporary, path);
@@ -94,8 +90,10 @@ mod tests {
     fn the_ring_is_made_once_and_kept_private() {
         let folder = tempfile::tempdir().unwrap();
         let now = Micros(1_780_000_000_000_000);
-        let made = load_or_create(folder.path(), now).unwrap().to_json();
-        assert_eq!(made, load_or_create(folder.path(), now).unwrap().to_json());
+        ensure(folder.path(), now).unwrap();
+        let made = load(folder.path()).unwrap().to_json();
+        ensure(folder.path(), now).unwrap();
+        assert_eq!(made, load(folder.path()).unwrap().to_json());
         let file = path(folder.path());
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path().join("keys")).unwrap().count(), 1, "no temporary file stays");

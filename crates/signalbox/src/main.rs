@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    let cli = command::Cli::parse();
+    let cli = command::Cli::parse_from(command::options_behind(std::env::args_os().collect()));
     match command::run(cli) {
         Ok(code) => code,
         Err(error) => {

@@ -2,11 +2,11 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use prometheus::{IntGauge, Registry};
+use prometheus::Registry;
 use signalbox_access::oidc::Oidc;
 use signalbox_access::passkeys::Passkeys;
 use signalbox_access::sign_in::{Access, Ways};
@@ -330,7 +330,7 @@ fn start_projector(
     installation: &Installation,
     counters: &Arc<Counters>,
     registry: &Registry,
-) -> anyhow::Result<(Option<ProjectorThread>, Option<IntGauge>)> {
+) -> anyhow::Result<(Option<ProjectorThread>, Option<Arc<AtomicI64>>)> {
     let settings = &installation.settings.projector;
     if !settings.enabled {
         return Ok((None, None));
@@ -338,9 +338,13 @@ fn start_projector(
     let projector =
         Projector::new(&installation.store, Arc::clone(&installation.ids), Arc::clone(&installation.clock))?;
     let recorded = counters.recorded.clone();
-    let running = RunningSettings { yield_above: settings.yield_above, recorded: Box::new(move || recorded.get()) };
+    let failing = Arc::new(AtomicI64::new(0));
+    let running = RunningSettings {
+        yield_above: settings.yield_above,
+        recorded: Box::new(move || recorded.get()),
+        failing_since: Arc::clone(&failing),
+    };
     let metrics = ProjectorMetrics::new(registry)?;
-    let failing = metrics.failing.clone();
     Ok((Some(ProjectorThread::start(projector, running, metrics)?), Some(failing)))
 }
 

@@ -9,8 +9,9 @@ use signalbox_access::oidc::settings::{ProviderSettings, check as check_provider
 use signalbox_access::role::Role;
 use signalbox_access::settings::Rules;
 use signalbox_audit::checkpoint::Syslog;
-use signalbox_core::setting::{Period, Size, did_you_mean, listen, nearest};
+use signalbox_core::setting::{Period, Size, did_you_mean, listen, nearest, networks};
 use signalbox_core::setting_file::Document;
+use signalbox_crypto::link::Destination;
 use signalbox_telemetry::logs::Logs;
 
 use crate::shown::{self, Shown};
@@ -55,6 +56,7 @@ pub struct Server {
     #[serde(deserialize_with = "listen")]
     pub listen: SocketAddr,
     pub connections: usize,
+    #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
     pub metrics_path: String,
     pub health_path: String,
@@ -130,6 +132,7 @@ pub struct Limits {
     pub enabled: bool,
     pub hits_per_second: u32,
     pub api_per_second: u32,
+    #[serde(deserialize_with = "networks")]
     pub exempt: Vec<IpNet>,
 }
 
@@ -148,6 +151,7 @@ pub struct Access {
     pub session_idle: Period,
     pub session_lifetime: Period,
     pub require_second_factor: Vec<Role>,
+    pub read_only: bool,
     pub oidc: Vec<ProviderSettings>,
 }
 
@@ -159,6 +163,7 @@ impl Access {
             session_idle: micros(&self.session_idle),
             session_lifetime: micros(&self.session_lifetime),
             second_factor: self.require_second_factor.clone(),
+            read_only: self.read_only,
         }
     }
 }
@@ -278,17 +283,63 @@ impl Settings {
         Ok(())
     }
 
+    /// Values with which nothing would be recorded.
+    fn check_intake(&self) -> Result<(), BadSetting> {
+        let wrong = |text: &str| Err(BadSetting(text.to_owned()));
+        let intake = &self.intake;
+        if !(1..=64).contains(&intake.threads) {
+            return wrong("intake.threads must be from 1 to 64");
+        }
+        if !(10..=1_000_000).contains(&intake.connections) {
+            return wrong("intake.connections must be from 10 to 1000000");
+        }
+        if intake.batch_events == 0 || intake.queue_events < intake.batch_events {
+            return wrong("intake.queue_events must be at least intake.batch_events, which must be at least 1");
+        }
+        if !(1 << 10..=1 << 30).contains(&intake.batch_bytes.0) {
+            return wrong("intake.batch_bytes must be from 1 KiB to 1 GiB");
+        }
+        if intake.queue_bytes < intake.batch_bytes || intake.queue_bytes.0 > 1 << 40 {
+            return wrong("intake.queue_bytes must be at least intake.batch_bytes, and at most 1024 GiB");
+        }
+        if !(10..=60_000).contains(&intake.patience.0.as_millis()) {
+            return wrong("intake.patience must be from 10ms to 60s");
+        }
+        Ok(())
+    }
+
+    /// The database's, and the one that links begin with.
+    fn check_addresses(&self) -> Result<(), BadSetting> {
+        let wrong = |text: &str| Err(BadSetting(text.to_owned()));
+        // It may hold a password: it is not repeated.
+        let scheme = self.database.url.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
+        match scheme.as_deref() {
+            Some("sqlite" | "sqlite3" | "file") => {
+                return wrong(
+                    "database.url (DATABASE_URL) names a PostgreSQL database; leave it out for SQLite, whose files lie in server.data",
+                );
+            }
+            Some(other) if !matches!(other, "postgres" | "postgresql") && self.database.url.contains("://") => {
+                return wrong("database.url (DATABASE_URL) looks like postgres://user:password@host:5432/name");
+            }
+            _ => (),
+        }
+        let public = &self.server.public_url;
+        if !public.is_empty() && (Destination::parse(public).is_err() || public.contains(['?', '#'])) {
+            return Err(BadSetting(format!(
+                "server.public_url {public:?} is not the address of a website; it looks like https://t.example.org"
+            )));
+        }
+        Ok(())
+    }
+
     fn check(&self) -> Result<(), BadSetting> {
         let wrong = |text: &str| Err(BadSetting(text.to_owned()));
         self.check_tls()?;
-        if !(1..=64).contains(&self.intake.threads) {
-            return wrong("intake.threads must be from 1 to 64");
-        }
+        self.check_intake()?;
+        self.check_addresses()?;
         if !(2..=100).contains(&self.database.connections) {
             return wrong("database.connections must be from 2 to 100");
-        }
-        if self.intake.batch_events == 0 || self.intake.queue_events < self.intake.batch_events {
-            return wrong("intake.queue_events must be at least intake.batch_events, which must be at least 1");
         }
         if self.limits.hits_per_second == 0 || self.limits.api_per_second == 0 {
             return wrong("limits must be at least 1 per second; to switch them off say limits.enabled = false");
@@ -400,7 +451,7 @@ fn merge_environment(
             continue;
         }
         if let Some((_, path)) = VARIABLES.iter().find(|(variable, _)| variable == name) {
-            set(table, default, path[0], path[1], name, value)?;
+            set(table, default, path[0], path[1], name, path_of(path[1], value))?;
             continue;
         }
         let Some(rest) = name.strip_prefix(PREFIX) else { continue };
@@ -418,6 +469,15 @@ fn merge_environment(
         set(table, default, section, key, name, value)?;
     }
     Ok(())
+}
+
+/// Other programs write the endpoints as whole addresses: what counts is their path.
+fn path_of<'v>(key: &str, value: &'v str) -> &'v str {
+    let address = value.strip_prefix("http://").or_else(|| value.strip_prefix("https://"));
+    match address.filter(|_| key.ends_with("_path")) {
+        Some(address) => address.find('/').map_or("/", |at| &address[at..]),
+        None => value,
+    }
 }
 
 fn set(
@@ -454,67 +514,5 @@ fn set(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn load(file: &str, environment: &[(&str, &str)]) -> Result<Settings, String> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("signalbox.toml");
-        std::fs::write(&path, file).unwrap();
-        let environment: Vec<_> =
-            environment.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let overrides = Overrides { config: Some(path), ..Overrides::default() };
-        Settings::load(&overrides, &environment)
-            .map_err(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""))
-    }
-
-    #[test]
-    fn the_default_file_is_complete() {
-        let settings = load("", &[]).unwrap();
-        assert_eq!(settings.server.listen.port(), 8080);
-        assert!(settings.limits.enabled);
-    }
-
-    #[test]
-    fn sources_override_each_other_in_order() {
-        let settings = load(
-            "[server]\nlisten = \"127.0.0.1:1\"\n[logs]\nlevel = \"warn\"",
-            &[
-                ("SIGNALBOX_LISTEN", "127.0.0.1:2"),
-                ("LOG_LEVEL", "debug"),
-                ("SIGNALBOX_INTAKE_PATIENCE", "3s"),
-                ("SIGNALBOX_SERVER_TRUSTED_PROXIES", "10.0.0.0/8, ::1/128"),
-            ],
-        )
-        .unwrap();
-        assert_eq!(settings.server.listen.port(), 2);
-        assert_eq!(settings.logs.level.word(), "debug");
-        assert_eq!(settings.intake.patience.0.as_secs(), 3);
-        assert_eq!(settings.server.trusted_proxies.len(), 2);
-    }
-
-    #[test]
-    fn mistakes_are_told_with_their_line() {
-        let said = |file: &str| load(file, &[]).unwrap_err();
-        assert_eq!(
-            said("# x\n[server]\nlisen = \"a\""),
-            "signalbox.toml:3: unknown key \"lisen\" in [server]; did you mean \"listen\"?"
-        );
-        assert_eq!(said("[sever]\n"), "signalbox.toml:1: unknown section [sever]; did you mean \"server\"?");
-        assert!(said("[intake]\n\npatience = 5").starts_with("signalbox.toml:3: intake.patience: "));
-        assert!(said("[server\n").starts_with("signalbox.toml:1: "));
-        assert!(said("[limits]\nhits_per_second = 0").contains("limits must be at least 1"));
-        assert!(said("server.metrics_path = \"/o/x\"").contains("metrics_path"));
-    }
-
-    #[test]
-    fn mistakes_in_the_environment_are_told() {
-        let said = |name: &str, value: &str| load("", &[(name, value)]).unwrap_err();
-        assert_eq!(
-            said("SIGNALBOX_SERVER_LISEN", "x"),
-            "unknown variable SIGNALBOX_SERVER_LISEN; did you mean SIGNALBOX_SERVER_LISTEN?"
-        );
-        assert!(said("SIGNALBOX_INTAKE_THREADS", "many").contains("SIGNALBOX_INTAKE_THREADS"));
-        assert!(!format!("{:?}", load("", &[("DATABASE_URL", "postgres://u:secret@h/d")]).unwrap()).contains("secret"));
-    }
-}
+#[path = "settings_tests.rs"]
+mod tests;

@@ -123,11 +123,11 @@ impl Conn<'_> {
         }
     }
 
-    /// Runs a script of several statements that return nothing: schema changes.
-    pub(crate) fn script(&mut self, sql: &str) -> Result<(), StoreError> {
+    /// Runs a script of several statements that return nothing: schema changes. Errors tell its name, not its text.
+    pub(crate) fn script(&mut self, sql: &str, name: &str) -> Result<(), StoreError> {
         match &mut self.engine {
-            Engine::Sqlite(tx) => tx.script(sql),
-            Engine::Postgres(tx) => tx.script(sql),
+            Engine::Sqlite(tx) => tx.script(sql, name),
+            Engine::Postgres(tx) => tx.script(sql, name),
         }
     }
 }

@@ -13,6 +13,10 @@ pub enum StoreError {
     Corrupt(String),
     #[error("{path} is not a SQLite database")]
     NotADatabase { path: String },
+    #[error(
+        "{place} holds tables of another program ({tables}); nothing was changed in it: name an empty database or another data directory"
+    )]
+    Foreign { place: String, tables: String },
     #[error("reading or writing the database failed: {0}")]
     Io(String),
     #[error("an earlier write could not be made durable ({0}); nothing is recorded any more: restart the process")]

@@ -10,6 +10,7 @@ mod lease;
 mod log;
 mod migrate;
 mod scope;
+mod shape;
 mod store;
 mod value;
 
@@ -19,7 +20,7 @@ pub use health::Health;
 pub use insert::{Column, Insert, Type};
 pub use lease::NodeLease;
 pub use log::{Log, LogReader, LogRow, LogWriter};
-pub use migrate::{Applied, Migration, Plan};
+pub use migrate::{Applied, Migration, Plan, Progress};
 pub use scope::Scope;
 pub use store::{EngineName, Faults, Settings, Store};
 pub use value::{Row, Value};

@@ -9,6 +9,7 @@ use signalbox_core::time::Micros;
 use crate::conn::Conn;
 use crate::error::StoreError;
 use crate::scope::Scope;
+use crate::shape;
 use crate::store::{EngineName, Store};
 
 /// One step of the schema. `{bytes}` stands for the engine's byte type, `{key}` for a 64-bit primary key,
@@ -30,6 +31,17 @@ pub struct Migration {
 pub struct Plan {
     pub found: i64,
     pub pending: Vec<(i64, &'static str, String)>,
+}
+
+/// How far a database is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// It holds nothing.
+    New,
+    /// Its set-up was begun, and no migration has run.
+    Begun,
+    /// Up to this migration.
+    At(i64),
 }
 
 /// A migration that ran.
@@ -126,14 +138,41 @@ fn pending(conn: &mut Conn<'_>, all: &[Migration]) -> Result<(i64, Vec<Migration
     Ok((found, missing.copied().collect()))
 }
 
+/// Makes the ledger where it is missing, and refuses the database of another program.
+fn begin(conn: &mut Conn<'_>, place: &str) -> Result<(), StoreError> {
+    conn.serialise()?;
+    if !shape::is_begun(&shape::read(conn)?, place)? {
+        conn.script(LEDGER, "the list of migrations")?;
+    }
+    Ok(())
+}
+
 impl Store {
-    /// What [`Store::migrate`] would run.
+    /// How far the database is. Refuses one that holds the tables of another program; writes nothing.
+    pub fn progress(&self) -> Result<Progress, StoreError> {
+        self.read_here(&Scope::all(), |conn| {
+            if !shape::is_begun(&shape::read(conn)?, &self.place())? {
+                return Ok(Progress::New);
+            }
+            let last = conn.first("SELECT COALESCE(MAX(number), 0) FROM schema_migration", &[], |row| row.int(0))?;
+            Ok(last.filter(|number| *number > 0).map_or(Progress::Begun, Progress::At))
+        })
+    }
+
+    /// Says in the database that its set-up has begun. What is made beside it before [`Store::migrate`] is not taken for
+    /// what is left of a lost one.
+    pub fn begin(&self) -> Result<(), StoreError> {
+        self.write_here(&Scope::all(), |conn| begin(conn, &self.place()))
+    }
+
+    /// What [`Store::migrate`] would run. Writes nothing.
     pub fn migration_plan(&self, features: &[&'static [Migration]]) -> Result<Plan, StoreError> {
         let all = ordered(features);
-        self.write_here(&Scope::all(), |conn| {
-            conn.serialise()?;
-            conn.script(LEDGER)?;
-            let (found, missing) = pending(conn, &all)?;
+        self.read_here(&Scope::all(), |conn| {
+            let (found, missing) = match shape::is_begun(&shape::read(conn)?, &self.place())? {
+                true => pending(conn, &all)?,
+                false => (0, all.clone()),
+            };
             let pending = missing
                 .iter()
                 .map(|migration| (migration.number, migration.name, migration.render(self.engine())))
@@ -148,11 +187,10 @@ impl Store {
         let mut done = Vec::new();
         loop {
             let next = self.write_here(&Scope::all(), |conn| {
-                conn.serialise()?;
-                conn.script(LEDGER)?;
+                begin(conn, &self.place())?;
                 let (_, missing) = pending(conn, &all)?;
                 let Some(next) = missing.first().copied() else { return Ok(None) };
-                conn.script(&next.render(self.engine()))?;
+                conn.script(&next.render(self.engine()), &format!("migration {} ({})", next.number, next.name))?;
                 conn.execute(
                     "INSERT INTO schema_migration (number, name, checksum, applied_at) VALUES ($1, $2, $3, $4)",
                     &[next.number.into(), next.name.into(), next.checksum().as_str().into(), now.0.into()],

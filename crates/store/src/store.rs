@@ -1,5 +1,6 @@
 //! Opening a store, and transactions on it.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,7 +54,7 @@ enum StoreEngine {
 }
 
 impl Store {
-    /// Connects; creates SQLite's files where there are none. Does not migrate.
+    /// Connects; creates SQLite's files, for this user alone, where there are none. Does not migrate.
     pub fn open(settings: &Settings) -> Result<Self, StoreError> {
         let health = Arc::new(Health::default());
         if let Some(url) = &settings.database_url {
@@ -61,7 +62,10 @@ impl Store {
             let log = Log::postgres(Arc::clone(&engine), Arc::clone(&health));
             return Ok(Self { engine: StoreEngine::Postgres(engine), log, health });
         }
-        std::fs::create_dir_all(&settings.data)
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&settings.data)
             .map_err(|error| StoreError::Io(format!("{}: {error}", settings.data.display())))?;
         let main = sqlite::Sqlite::open(settings.data.join("signalbox.db"), settings.faults, Arc::clone(&health))?;
         let log = Log::sqlite(settings.data.join("intake.db"), settings.faults, Arc::clone(&health));
@@ -82,6 +86,11 @@ impl Store {
             StoreEngine::Sqlite(engine) => Some(&engine.path),
             StoreEngine::Postgres(_) => None,
         }
+    }
+
+    /// Where it is, in words.
+    pub(crate) fn place(&self) -> String {
+        self.path().map_or("the PostgreSQL database of DATABASE_URL".into(), |path| path.display().to_string())
     }
 
     /// Whether it may be trusted with new events.

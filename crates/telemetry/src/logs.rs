@@ -11,20 +11,30 @@ pub struct Logs {
     pub format: Format,
 }
 
-/// What is logged: this and whatever is worse.
+/// What is logged: this and whatever is worse. Written in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String")]
 pub enum Level {
-    #[serde(alias = "ERROR")]
     Error,
-    #[serde(alias = "WARN", alias = "warning", alias = "WARNING")]
     Warn,
-    #[serde(alias = "INFO")]
     Info,
-    #[serde(alias = "DEBUG")]
     Debug,
-    #[serde(alias = "TRACE")]
     Trace,
+}
+
+impl TryFrom<String> for Level {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "error" => Ok(Level::Error),
+            "warn" | "warning" => Ok(Level::Warn),
+            "info" => Ok(Level::Info),
+            "debug" => Ok(Level::Debug),
+            "trace" => Ok(Level::Trace),
+            _ => Err(format!("{text:?} is not a level; it is error, warn, info, debug or trace")),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

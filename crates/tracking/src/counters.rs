@@ -12,6 +12,7 @@ pub struct Counters {
     pub unrecorded_overload: IntCounter,
     pub unrecorded_limit: IntCounter,
     pub unrecorded_store: IntCounter,
+    pub unrecorded_request: IntCounter,
     pub invalid: IntCounter,
     pub rejected_items: IntCounter,
     pub answer_seconds: Histogram,
@@ -34,6 +35,7 @@ impl Counters {
             unrecorded_overload: unrecorded.with_label_values(&["overload"]),
             unrecorded_limit: unrecorded.with_label_values(&["limit"]),
             unrecorded_store: unrecorded.with_label_values(&["store"]),
+            unrecorded_request: unrecorded.with_label_values(&["request"]),
             unrecorded,
             invalid: IntCounter::new("signalbox_intake_invalid_links_total", "Hits on links that are not valid.")?,
             rejected_items: IntCounter::new(
@@ -62,6 +64,8 @@ impl Counters {
 
     /// All unrecorded hits.
     pub fn unrecorded_total(&self) -> u64 {
-        self.unrecorded_overload.get() + self.unrecorded_limit.get() + self.unrecorded_store.get()
+        let reasons =
+            [&self.unrecorded_overload, &self.unrecorded_limit, &self.unrecorded_store, &self.unrecorded_request];
+        reasons.iter().map(|counter| counter.get()).sum()
     }
 }

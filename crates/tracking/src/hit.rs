@@ -97,16 +97,26 @@ impl<'r> Path<'r> {
 }
 
 impl Gate {
-    /// Checks the token and the limits, and packs the event.
-    pub fn judge(&self, ring: &Keyring, request: &Request<'_>, now: Micros, packed: &mut Packed) -> Verdict {
-        let checked = match request.path {
+    /// What a token stands for, if it is valid.
+    fn check(ring: &Keyring, path: Path<'_>, now: Micros) -> Option<(Link, Kind, Target)> {
+        match path {
             Path::Open(token) => {
                 verify_open(ring, token.as_bytes(), now).map(|link| (link, Kind::Opened, Target::Pixel))
             }
             Path::Click(token) => verify_click(ring, token.as_bytes(), now)
                 .map(|(link, destination)| (link, Kind::Clicked, Target::Redirect(destination))),
-        };
-        let Ok((link, kind, target)) = checked else {
+        }
+        .ok()
+    }
+
+    /// Where a valid token leads; nothing is counted or recorded.
+    pub fn target(&self, ring: &Keyring, path: Path<'_>, now: Micros) -> Option<Target> {
+        Self::check(ring, path, now).map(|(_, _, target)| target)
+    }
+
+    /// Checks the token and the limits, and packs the event.
+    pub fn judge(&self, ring: &Keyring, request: &Request<'_>, now: Micros, packed: &mut Packed) -> Verdict {
+        let Some((link, kind, target)) = Self::check(ring, request.path, now) else {
             self.limiter.blame(Fault::BadLink, request.client, now);
             return Verdict::Invalid;
         };

@@ -58,26 +58,28 @@ pub struct Sender<'s> {
 /// One event of a body, or why it is not even JSON.
 pub type Item<'b> = Result<&'b RawValue, String>;
 
-/// Splits a body into its events: one object, an array, or one object per line.
-pub fn split(body: &[u8], most_events: usize) -> Result<Vec<Item<'_>>, String> {
-    let text = std::str::from_utf8(body).map_err(|_| "the body is not UTF-8".to_owned())?;
-    let text = text.trim_start_matches('\u{feff}').trim();
-    let items: Vec<Item<'_>> = match text.as_bytes().first() {
+/// Splits a body into its events: one object, an array, or one object per line; `lines` when it is said to be the last.
+pub fn split(body: &[u8], lines: bool, most_events: usize) -> Result<Vec<Item<'_>>, String> {
+    let body = without_mark(body).trim_ascii();
+    let text = std::str::from_utf8(body);
+    let items: Vec<Item<'_>> = match body.first() {
         None => return Err("the body is empty; send an event, an array of events, or one event per line".into()),
-        Some(b'[') => {
+        Some(b'[') if !lines => {
+            let text = text.map_err(|_| "the body is not UTF-8".to_owned())?;
             let items: Vec<&RawValue> =
                 serde_json::from_str(text).map_err(|error| format!("the body is not a JSON array: {error}"))?;
             items.into_iter().map(Ok).collect()
         }
-        Some(_) => match serde_json::Deserializer::from_str(text).into_iter::<&RawValue>().collect::<Result<_, _>>() {
+        Some(_) => match text.ok().and_then(|text| stream(text).collect::<Result<Vec<_>, _>>().ok()) {
             // As most send it, and also one event over several lines.
-            Ok(items) => Vec::into_iter(items).map(Ok).collect(),
-            // Something in it is not JSON: that line is told, the others are taken.
-            Err(error) => {
-                let items: Vec<_> =
-                    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(read_line).collect();
-                if items.iter().all(Result::is_err) {
-                    return Err(format!("the body is not JSON: {error}"));
+            Some(items) => items.into_iter().map(Ok).collect(),
+            // Something in it is not JSON: that is told, the rest is taken.
+            None => {
+                let items: Vec<_> = body.split(|byte| *byte == b'\n').flat_map(read_line).collect();
+                if let Some(Err(error)) = items.iter().find(|item| item.is_err())
+                    && items.iter().all(Result::is_err)
+                {
+                    return Err(format!("nothing in the body is JSON: {error}"));
                 }
                 items
             }
@@ -92,12 +94,31 @@ pub fn split(body: &[u8], most_events: usize) -> Result<Vec<Item<'_>>, String> {
     Ok(items)
 }
 
-fn read_line(line: &str) -> Item<'_> {
-    serde_json::from_str(line).map_err(|error| format!("the line is not JSON: {error}"))
+fn stream(text: &str) -> impl Iterator<Item = serde_json::Result<&RawValue>> {
+    serde_json::Deserializer::from_str(text).into_iter()
+}
+
+fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
+/// The events of one line. A byte order mark before them and a comma after them are forgiven; after what is not JSON, nothing
+/// of the line is read.
+fn read_line(line: &[u8]) -> Vec<Item<'_>> {
+    let line = without_mark(line.trim_ascii()).trim_ascii();
+    let line = line.strip_suffix(b",").unwrap_or(line);
+    match std::str::from_utf8(line) {
+        // The iterator ends after its first error.
+        Ok(text) => stream(text).map(|item| item.map_err(|error| format!("the line is not JSON: {error}"))).collect(),
+        Err(_) => vec![Err("the line is not UTF-8".into())],
+    }
 }
 
 /// Parses one event and packs it. Gives back its id; `own` is the id for an event that names none.
 pub fn pack(item: &RawValue, sender: &Sender<'_>, own: i64, packed: &mut Packed) -> Result<String, String> {
+    if !item.get().starts_with('{') {
+        return Err("an event is a JSON object".into());
+    }
     let wire: Wire<'_> = serde_json::from_str(item.get()).map_err(|error| plain(&error))?;
     let kind: Kind = wire.kind.parse()?;
     wire.check_fields(kind)?;
@@ -117,7 +138,8 @@ pub fn pack(item: &RawValue, sender: &Sender<'_>, own: i64, packed: &mut Packed)
     let link = match (check(wire.link.as_deref(), "link", most::KEY)?, check(wire.url.as_deref(), "url", most::URL)?) {
         (Some(_), Some(_)) => return Err("link and url name the same thing; send one of them".into()),
         (Some(link), None) => Name::Id(link.parse::<LinkId>().map_err(|error| format!("link: {error}"))?.0),
-        (None, Some(url)) => Name::Key(url),
+        (None, Some(url)) if is_web(url) => Name::Key(url),
+        (None, Some(url)) => return Err(format!("url {:?} is not an http or https address", cut(url, 64))),
         (None, None) => Name::None,
     };
     let value_micros = wire.value.map(|value| parse_value(value.get())).transpose()?;
@@ -153,6 +175,13 @@ pub fn pack(item: &RawValue, sender: &Sender<'_>, own: i64, packed: &mut Packed)
     };
     packed.push(&record);
     Ok(id.map_or_else(|| EventId(own).to_string(), str::to_owned))
+}
+
+/// Whether `url` begins as an address of the web, as where links lead does.
+fn is_web(url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else { return false };
+    let is_host = |first: char| !first.is_whitespace() && !matches!(first, '/' | '?' | '#' | ':');
+    matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") && rest.starts_with(is_host)
 }
 
 /// What serde says, without the position inside one event.
@@ -314,7 +343,7 @@ mod tests {
     fn packed(text: &str) -> Result<String, String> {
         let scope = Scope::principals([7]);
         let sender = Sender { scope: &scope, principal: Some(7), request_id: "", now: NOW };
-        pack(split(text.as_bytes(), 10)?.remove(0)?, &sender, 1, &mut Packed::default())
+        pack(split(text.as_bytes(), false, 10)?.remove(0)?, &sender, 1, &mut Packed::default())
     }
 
     #[test]
@@ -322,6 +351,7 @@ mod tests {
         for text in [
             r#"{"kind":"opened","campaign":"spring","recipient":"anna","ip":"192.0.2.1","user_agent":"x"}"#,
             r#"{"kind":"clicked","url":"https://shop.example/","message":"m-1"}"#,
+            r#"{"kind":"clicked","url":"HTTP://müller.example/ä b"}"#,
             r#"{"kind":"converted","value":12.5,"currency":"EUR"}"#,
             r#"{"kind":"custom","name":"signed up","properties":{"plan":"pro"}}"#,
             r#"{"kind":"bounced","bounce_type":"hard","code":"5.1.1","reason":"no such user"}"#,
@@ -353,7 +383,15 @@ mod tests {
             (r#"{"kind":"opened","campaign":"a\u0000b"}"#, "control characters"),
             (r#"{"kind":"opened","user_agent":"a\u0000b"}"#, "control characters"),
             (r#"{"kind":"opened","principal":"pri_0000000000008"}"#, "not one of yours"),
-            ("7", "invalid type"),
+            (r#"{"kind":"clicked","url":"javascript:alert(1)"}"#, "not an http or https address"),
+            (r#"{"kind":"clicked","url":"data:text/html,x"}"#, "not an http or https address"),
+            (r#"{"kind":"clicked","url":"//shop.example/"}"#, "not an http or https address"),
+            (r#"{"kind":"clicked","url":"https:///x"}"#, "not an http or https address"),
+            (r#"{"kind":"clicked","url":" https://shop.example/"}"#, "not an http or https address"),
+            ("7", "an event is a JSON object"),
+            ("[[1]]", "an event is a JSON object"),
+            ("[null]", "an event is a JSON object"),
+            (r#"["kind"]"#, "an event is a JSON object"),
         ] {
             let error = packed(text).unwrap_err();
             assert!(error.contains(said), "{text}: {error}");
@@ -362,7 +400,7 @@ mod tests {
 
     #[test]
     fn bodies_are_split() {
-        let count = |body: &str| split(body.as_bytes(), 3).map(|items| items.len());
+        let count = |body: &str| split(body.as_bytes(), false, 3).map(|items| items.len());
         assert_eq!(count("{}"), Ok(1));
         assert_eq!(count("[{},7,null]"), Ok(3));
         assert_eq!(count("{}\n{}\r\n\n{}\n"), Ok(3));
@@ -370,11 +408,37 @@ mod tests {
         for wrong in ["", "[", "[]", "[{},x]", "not json", "{\"a\":", "a=1\nb=2"] {
             assert!(count(wrong).is_err(), "{wrong}");
         }
-        let good = |body: &str| split(body.as_bytes(), 9).unwrap().iter().map(Result::is_ok).collect::<Vec<_>>();
+        let good = |body: &str| split(body.as_bytes(), false, 9).unwrap().iter().map(Result::is_ok).collect::<Vec<_>>();
         assert_eq!(good("{}\nnot json\n\n{}"), [true, false, true]);
         assert_eq!(good("{}\n{\"a\":"), [true, false]);
         assert_eq!(good("{\n}\n{\n}"), [true, true]);
-        assert!(split(b"\xff", 3).is_err());
+        assert!(split(b"\xff", false, 3).is_err());
+    }
+
+    #[test]
+    fn a_bad_line_is_told_and_the_others_are_taken() {
+        let good = |body: &[u8], lines| split(body, lines, 9).map(|items| items.iter().map(Result::is_ok).collect());
+        for lines in [false, true] {
+            let good = |body: &[u8]| good(body, lines).unwrap_or_else(|error| panic!("{body:?}: {error}"));
+            let told: [(&[u8], &[bool]); 8] = [
+                (b"{}\n{\"a\":\"caf\xe9\"}\n{}", &[true, false, true]),
+                (b"{} {}\nbad\n{}", &[true, true, false, true]),
+                (b"{}\n{} bad {}\n{}", &[true, true, false, true]),
+                (b"{}\n\xef\xbb\xbf{}\n{}", &[true, true, true]),
+                (b"\xef\xbb\xbf{},\r\n{},\n", &[true, true]),
+                (b"bad\n{}", &[false, true]),
+                (b"\xff\xfe\n{}", &[false, true]),
+                (b"{}\n[oops", &[true, false]),
+            ];
+            for (body, told) in told {
+                let got: Vec<bool> = good(body);
+                assert_eq!(got, told, "{body:?}");
+            }
+        }
+        let got: Result<Vec<bool>, _> = good(b"[oops\n{}", true);
+        assert_eq!(got.as_deref(), Ok(&[false, true][..]), "lines are never an array");
+        let got: Result<Vec<bool>, _> = good(b"[oops\n{}", false);
+        assert!(got.unwrap_err().contains("not a JSON array"));
     }
 
     #[test]
@@ -416,7 +480,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_body_makes_it_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(items) = split(&body, 10) {
+            for items in [false, true].into_iter().filter_map(|lines| split(&body, lines, 10).ok()) {
                 let scope = Scope::all();
                 let sender = Sender { scope: &scope, principal: None, request_id: "", now: NOW };
                 items.into_iter().flatten().for_each(|item| drop(pack(item, &sender, 1, &mut Packed::default())));

@@ -118,7 +118,7 @@ pub(super) async fn renew(
     let act = access.act(By::caller(&caller, &browser.origin));
     let codes = access
         .change(move |conn| {
-            if !second_factor::is_on(conn, user)? {
+            if !second_factor::has_app(conn, user)? {
                 return Ok(Err(AccessError::NotFound));
             }
             second_factor::renew_codes(conn, &act, user)

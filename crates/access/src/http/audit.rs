@@ -1,21 +1,21 @@
 //! `GET /audit`, `/audit.csv`, `/audit/{seq}`: the audit log for people.
 
 use axum::extract::{Extension, Path, Query, State};
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Deserialize;
 use signalbox_audit::read::{self, Filter, Row as Entry};
 use signalbox_core::page::USUAL;
 use signalbox_http::caller::Caller;
-use signalbox_http::page::Frame;
+use signalbox_http::csv;
+use signalbox_http::page::{Frame, address};
 use signalbox_http::reply::{Refusal, Reply};
 
 use super::answer::*;
 use super::parts::{Moment, moment};
 use crate::sign_in::Access;
 
-/// Entries of one CSV file; who needs all of them takes `signalbox audit export`.
-const MOST_CSV: usize = 10_000;
+/// Entries of the CSV file that are read at once.
+const PER_DOWNLOAD_PAGE: usize = 1000;
 
 struct Row {
     seq: i64,
@@ -36,10 +36,13 @@ struct AuditPage {
     action: String,
     actor: String,
     object: String,
+    correlation: String,
+    from: String,
+    to: String,
     rows: Vec<Row>,
     first: String,
     next: String,
-    query: String,
+    csv: String,
 }
 
 #[derive(askama::Template)]
@@ -51,40 +54,53 @@ struct EntryPage {
     after: String,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
 pub(super) struct Asked {
-    #[serde(default)]
     action: String,
-    #[serde(default)]
     actor: String,
-    #[serde(default)]
     object: String,
+    correlation: String,
+    /// Days or instants.
+    from: String,
+    to: String,
     before: Option<i64>,
 }
 
 impl Asked {
-    fn filter(&self) -> Filter {
+    fn filter(&self) -> Reply<Filter> {
         let some = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-        Filter { action: some(&self.action), actor: some(&self.actor), object: some(&self.object), ..Filter::default() }
+        let instant = |text: &str| match some(text) {
+            None => Ok(None),
+            Some(text) => match format!("{text}T00:00:00Z").parse().or_else(|_| text.parse()) {
+                Ok(at) => Ok(Some(at)),
+                Err(_) => Err(Refusal::bad_request(format!("{text:?} is no day such as 2026-01-31, and no instant."))),
+            },
+        };
+        Ok(Filter {
+            action: some(&self.action),
+            actor: some(&self.actor),
+            object: some(&self.object),
+            correlation: some(&self.correlation),
+            from: instant(&self.from)?,
+            to: instant(&self.to)?,
+        })
     }
 
-    /// The filter as the query of an address.
-    fn query(&self, before: Option<i64>) -> String {
-        let mut parts = Vec::new();
-        for (name, text) in [("action", &self.action), ("actor", &self.actor), ("object", &self.object)] {
-            if !text.is_empty() {
-                let encoded: String = text
-                    .bytes()
-                    .map(|byte| match byte {
-                        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'.' | b'-' => (byte as char).to_string(),
-                        _ => format!("%{byte:02X}"),
-                    })
-                    .collect();
-                parts.push(format!("{name}={encoded}"));
-            }
-        }
-        parts.extend(before.map(|seq| format!("before={seq}")));
-        if parts.is_empty() { String::new() } else { format!("?{}", parts.join("&")) }
+    fn address(&self, path: &str, before: Option<i64>) -> String {
+        let before = before.map_or(String::new(), |seq| seq.to_string());
+        address(
+            path,
+            &[
+                ("action", &self.action),
+                ("actor", &self.actor),
+                ("object", &self.object),
+                ("correlation", &self.correlation),
+                ("from", &self.from),
+                ("to", &self.to),
+                ("before", &before),
+            ],
+        )
     }
 }
 
@@ -107,21 +123,23 @@ pub(super) async fn list(
     Extension(caller): Extension<Caller>,
     Query(asked): Query<Asked>,
 ) -> Reply<Response> {
-    let (filter, before, limit) = (asked.filter(), asked.before, usize::try_from(USUAL).unwrap_or(100));
+    let (filter, before, limit) = (asked.filter()?, asked.before, usize::try_from(USUAL).unwrap_or(100));
     let mut found = access.look(move |conn| read::page(conn, &filter, before, limit + 1)).await?;
     let more = found.len() > limit;
     found.truncate(limit);
-    let next =
-        found.last().filter(|_| more).map_or(String::new(), |last| format!("/audit{}", asked.query(Some(last.seq))));
+    let next = found.last().filter(|_| more).map(|last| asked.address("/audit", Some(last.seq)));
     render(&AuditPage {
         frame: Frame::new("Audit log", "audit", Some(&caller)),
         rows: found.iter().map(row).collect(),
-        first: asked.before.map_or(String::new(), |_| format!("/audit{}", asked.query(None))),
-        next,
-        query: asked.query(None),
+        first: asked.before.map_or(String::new(), |_| asked.address("/audit", None)),
+        next: next.unwrap_or_default(),
+        csv: asked.address("/audit.csv", None),
         action: asked.action,
         actor: asked.actor,
         object: asked.object,
+        correlation: asked.correlation,
+        from: asked.from,
+        to: asked.to,
     })
 }
 
@@ -145,47 +163,32 @@ pub(super) async fn entry(
 }
 
 pub(super) async fn csv(State(access): State<Access>, Query(asked): Query<Asked>) -> Reply<Response> {
-    let (filter, before) = (asked.filter(), asked.before);
-    let found = access.look(move |conn| read::page(conn, &filter, before, MOST_CSV)).await?;
-    let mut text = String::from("seq,at,actor,actor_name,address,action,object,correlation,before,after\r\n");
-    for entry in &found {
-        let json = |value: &Option<serde_json::Value>| value.as_ref().map(ToString::to_string).unwrap_or_default();
-        let cells = [
-            entry.seq.to_string(),
-            entry.at.to_string(),
-            entry.actor.clone(),
-            entry.actor_name.clone().unwrap_or_default(),
-            entry.address.clone().unwrap_or_default(),
-            entry.action.clone(),
-            entry.object.clone(),
-            entry.correlation.clone(),
-            json(&entry.before),
-            json(&entry.after),
-        ];
-        text.push_str(&cells.map(|cell| csv_cell(&cell)).join(","));
-        text.push_str("\r\n");
-    }
-    let headers = [
-        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
-        (header::CONTENT_DISPOSITION, "attachment; filename=\"audit.csv\""),
-    ];
-    Ok((headers, text).into_response())
+    const HEAD: [&str; 10] =
+        ["seq", "at", "actor", "actor_name", "address", "action", "object", "correlation", "before", "after"];
+    let filter = asked.filter()?;
+    csv::stream("audit", &HEAD, move |before: Option<i64>| {
+        let (access, filter, before) = (access.clone(), filter.clone(), before.or(asked.before));
+        async move {
+            let found = access.look(move |conn| read::page(conn, &filter, before, PER_DOWNLOAD_PAGE)).await?;
+            let next = found.last().filter(|_| found.len() == PER_DOWNLOAD_PAGE).map(|last| last.seq);
+            Ok((found.into_iter().map(cells).collect(), next))
+        }
+    })
+    .await
 }
 
-/// A cell that no spreadsheet takes for a formula.
-fn csv_cell(text: &str) -> String {
-    let guarded = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() };
-    if guarded.contains([',', '"', '\n', '\r']) { format!("\"{}\"", guarded.replace('"', "\"\"")) } else { guarded }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_cell_is_a_formula() {
-        assert_eq!(csv_cell("=1+2"), "'=1+2");
-        assert_eq!(csv_cell("a,\"b\"\n"), "\"a,\"\"b\"\"\n\"");
-        assert_eq!(csv_cell("@x,y"), "\"'@x,y\"");
-    }
+fn cells(entry: Entry) -> Vec<String> {
+    let json = |value: Option<serde_json::Value>| value.map(|value| value.to_string()).unwrap_or_default();
+    vec![
+        entry.seq.to_string(),
+        entry.at.to_string(),
+        entry.actor,
+        entry.actor_name.unwrap_or_default(),
+        entry.address.unwrap_or_default(),
+        entry.action,
+        entry.object,
+        entry.correlation,
+        json(entry.before),
+        json(entry.after),
+    ]
 }

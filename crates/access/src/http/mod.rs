@@ -8,6 +8,7 @@ mod audit;
 mod confirm;
 mod describe;
 mod input;
+mod listing;
 mod parts;
 mod profile;
 mod routes;

@@ -8,7 +8,7 @@ use signalbox_http::page::Frame;
 use signalbox_http::reply::{Refusal, Reply};
 
 use super::answer::*;
-use super::input::Asked;
+use super::listing::{Column, Line, Listing, Wanted};
 use super::parts::{SessionRow, session_row};
 use crate::error::AccessError;
 use crate::sessions;
@@ -20,22 +20,55 @@ use crate::trail::{By, Deed, note};
 struct SessionsPage {
     frame: Frame,
     may_write: bool,
-    rows: Vec<SessionRow>,
+    list: Listing<SessionRow>,
+}
+
+const COLUMNS: &[Column] = &[
+    Column { word: "user", title: "User", class: "" },
+    Column { word: "device", title: "Device", class: "" },
+    Column { word: "address", title: "Address", class: "" },
+    Column { word: "method", title: "Signed in by", class: "" },
+    Column { word: "seen", title: "Last seen", class: "n" },
+    Column { word: "since", title: "Since", class: "n" },
+];
+
+impl Line for SessionRow {
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let method = format!("{}{}", self.method, if self.second_factor { ", second factor" } else { "" });
+        let (seen, since) = (self.seen.iso.clone(), self.since.iso.clone());
+        vec![self.email.clone(), self.device.clone(), self.address.clone(), method, seen, since]
+    }
 }
 
 pub(super) async fn list(
     State(access): State<Access>,
     Extension(caller): Extension<Caller>,
-    Query(asked): Query<Asked>,
+    Query(wanted): Query<Wanted>,
 ) -> Reply<Response> {
-    let (rules, now) = (access.rules.clone(), access.clock.now());
-    let all = access.look(move |conn| sessions::list(conn, None, &rules, now)).await?;
     let mut frame = Frame::new("Sessions", "sessions", Some(&caller));
-    if asked.done == "ended" {
+    if wanted.done == "ended" {
         frame = frame.done("The session has ended.");
     }
-    let rows = all.into_iter().map(|one| session_row(one, caller.session)).collect();
-    render(&SessionsPage { frame, may_write: caller.may(Permission::SessionsWrite), rows })
+    let list = wanted.page("/sessions", COLUMNS, rows(&access, &caller).await?);
+    render(&SessionsPage { frame, may_write: caller.may(Permission::SessionsWrite), list })
+}
+
+pub(super) async fn csv(
+    State(access): State<Access>,
+    Extension(caller): Extension<Caller>,
+    Query(wanted): Query<Wanted>,
+) -> Reply<Response> {
+    Ok(wanted.csv("sessions", COLUMNS, rows(&access, &caller).await?))
+}
+
+async fn rows(access: &Access, caller: &Caller) -> Reply<Vec<SessionRow>> {
+    let (rules, now) = (access.rules.clone(), access.clock.now());
+    let all = access.look(move |conn| sessions::list(conn, None, &rules, now)).await?;
+    Ok(all.into_iter().map(|one| session_row(one, caller.session)).collect())
 }
 
 pub(super) async fn end(

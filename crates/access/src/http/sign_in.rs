@@ -8,6 +8,7 @@ use signalbox_http::caller::Credential;
 use signalbox_http::page::Frame;
 use signalbox_http::reply::Reply;
 use signalbox_http::route::SIGN_IN;
+use signalbox_store::StoreError;
 use zeroize::Zeroizing;
 
 use super::answer::*;
@@ -15,9 +16,9 @@ use super::input::Fields;
 use crate::error::AccessError;
 use crate::links::{self, Purpose};
 use crate::oidc::Button;
-use crate::sessions;
 use crate::sign_in::{Access, Browser, Refused, SignedIn};
 use crate::trail::By;
+use crate::{second_factor, sessions};
 
 const SECOND_FACTOR: &str = "/sign-in/second-factor";
 
@@ -39,6 +40,8 @@ struct SecondFactorPage {
     frame: Frame,
     error: String,
     next: String,
+    /// Whether there is an app, or a recovery code, to type a code from.
+    codes: bool,
     passkeys: bool,
 }
 
@@ -123,9 +126,24 @@ pub fn signed_in_answer(signed_in: &SignedIn, next: &str) -> Response {
     }
 }
 
-fn second_factor_page(access: &Access, error: String, next: &str) -> SecondFactorPage {
-    let passkeys = access.ways.passkeys;
-    SecondFactorPage { frame: Frame::new("Second factor", "", None), error, next: safe_next(next).into(), passkeys }
+async fn second_factor_page(
+    access: &Access,
+    cookie: String,
+    error: String,
+    next: &str,
+) -> Result<Option<SecondFactorPage>, StoreError> {
+    let now = access.clock.now();
+    let pending = access.look(move |conn| match sessions::pending(conn, &cookie, now)? {
+        Some((user, _)) => Ok(Some(second_factor::has_app(conn, user)?)),
+        None => Ok(None),
+    });
+    Ok(pending.await?.map(|codes| SecondFactorPage {
+        frame: Frame::new("Second factor", "", None),
+        error,
+        next: safe_next(next).into(),
+        codes,
+        passkeys: access.ways.passkeys,
+    }))
 }
 
 pub(super) async fn show_second_factor(
@@ -133,10 +151,9 @@ pub(super) async fn show_second_factor(
     browser: Browser,
     Query(asked): Query<Asked>,
 ) -> Reply<Response> {
-    let now = access.clock.now();
     let Some(cookie) = browser.cookie else { return Ok(go(SIGN_IN)) };
-    match access.look(move |conn| sessions::pending(conn, &cookie, now)).await? {
-        Some(_) => render(&second_factor_page(&access, String::new(), &asked.next)),
+    match second_factor_page(&access, cookie, String::new(), &asked.next).await? {
+        Some(page) => render(&page),
         None => Ok(go(&with_next(SIGN_IN, &asked.next))),
     }
 }
@@ -155,7 +172,11 @@ pub(super) async fn submit_second_factor(
             let (status, text, wait) = explain_refused(refused)?;
             let wrong = "This code is not right, or it was used. Wait for the next one, or use a recovery code.";
             let text = if text.is_empty() { wrong.to_owned() } else { text };
-            Ok(retry_after(render_with(status, &second_factor_page(&access, text, next))?, wait))
+            let cookie = browser.cookie.unwrap_or_default();
+            match second_factor_page(&access, cookie, text, next).await? {
+                Some(page) => Ok(retry_after(render_with(status, &page)?, wait)),
+                None => Ok(without_session(go(&with_next(SIGN_IN, next)))),
+            }
         }
     }
 }

@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 
 use super::answer::*;
 use super::confirm::ConfirmPage;
-use super::input::{Asked, Fields};
+use super::input::Fields;
+use super::listing::{Column, Line, Listing, Wanted};
 use super::parts::{Choice, Moment, choices, chosen_reach, moment, reach_words, reachable};
 use crate::error::AccessError;
 use crate::reach::Reach;
@@ -37,7 +38,26 @@ struct Row {
 struct TokensPage {
     frame: Frame,
     may_write: bool,
-    rows: Vec<Row>,
+    list: Listing<Row>,
+}
+
+const COLUMNS: &[Column] = &[
+    Column { word: "name", title: "Token", class: "" },
+    Column { word: "scopes", title: "Scopes", class: "" },
+    Column { word: "principals", title: "Principals", class: "" },
+    Column { word: "state", title: "State", class: "" },
+    Column { word: "used", title: "Last use", class: "n" },
+];
+
+impl Line for Row {
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let used = self.used.as_ref().map_or(String::new(), |at| at.iso.clone());
+        vec![self.name.clone(), self.scopes.clone(), self.principals.clone(), self.state.to_owned(), used]
+    }
 }
 
 struct ScopeChoice {
@@ -70,8 +90,26 @@ struct MadePage {
 pub(super) async fn list(
     State(access): State<Access>,
     Extension(caller): Extension<Caller>,
-    Query(asked): Query<Asked>,
+    Query(wanted): Query<Wanted>,
 ) -> Reply<Response> {
+    let mut frame = Frame::new("API tokens", "tokens", Some(&caller));
+    if wanted.done == "revoked" {
+        frame = frame.done("The token has ended.");
+    }
+    let list = wanted.page("/tokens", COLUMNS, rows(&access, &caller).await?);
+    render(&TokensPage { frame, may_write: caller.may(Permission::TokensWrite), list })
+}
+
+pub(super) async fn csv(
+    State(access): State<Access>,
+    Extension(caller): Extension<Caller>,
+    Query(wanted): Query<Wanted>,
+) -> Reply<Response> {
+    Ok(wanted.csv("tokens", COLUMNS, rows(&access, &caller).await?))
+}
+
+/// The tokens that the caller reaches: those in use first, then the newest.
+async fn rows(access: &Access, caller: &Caller) -> Reply<Vec<Row>> {
     let (scope, now) = (caller.scope.clone(), access.clock.now());
     let (all, principals) = access.look(move |conn| Ok((tokens::list(conn)?, reachable(conn, &scope)?))).await?;
     let mut rows: Vec<Row> = all
@@ -80,11 +118,7 @@ pub(super) async fn list(
         .map(|token| row(token, reach_words(&principals, &token.reach), now))
         .collect();
     rows.sort_by_key(|row| (!row.active, std::cmp::Reverse(row.id)));
-    let mut frame = Frame::new("API tokens", "tokens", Some(&caller));
-    if asked.done == "revoked" {
-        frame = frame.done("The token has ended.");
-    }
-    render(&TokensPage { frame, may_write: caller.may(Permission::TokensWrite), rows })
+    Ok(rows)
 }
 
 fn row(token: &TokenInfo, principals: String, now: Micros) -> Row {

@@ -10,6 +10,7 @@ use signalbox_http::reply::{Refusal, Reply};
 use super::answer::*;
 use super::confirm::ConfirmPage;
 use super::input::{Asked, Fields};
+use super::listing::{Column, Line, Listing, Wanted};
 use super::parts::{Choice, Moment, choices, chosen_reach, moment, reach_words, reachable};
 use crate::email::Email;
 use crate::error::AccessError;
@@ -37,7 +38,27 @@ struct Row {
 struct UsersPage {
     frame: Frame,
     may_write: bool,
-    rows: Vec<Row>,
+    list: Listing<Row>,
+}
+
+const COLUMNS: &[Column] = &[
+    Column { word: "email", title: "User", class: "" },
+    Column { word: "role", title: "Role", class: "" },
+    Column { word: "principals", title: "Principals", class: "" },
+    Column { word: "state", title: "State", class: "" },
+    Column { word: "signed_in", title: "Last sign-in", class: "n" },
+];
+
+impl Line for Row {
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let email = if self.name == self.email { self.email.clone() } else { format!("{} {}", self.email, self.name) };
+        let signed_in = self.signed_in.as_ref().map_or(String::new(), |at| at.iso.clone());
+        vec![email, self.role.to_string(), self.principals.clone(), self.state.to_owned(), signed_in]
+    }
 }
 
 struct RoleChoice {
@@ -114,16 +135,28 @@ fn role_choices(caller: &Caller, chosen: Role) -> Vec<RoleChoice> {
 pub(super) async fn list(
     State(access): State<Access>,
     Extension(caller): Extension<Caller>,
-    Query(asked): Query<Asked>,
+    Query(wanted): Query<Wanted>,
 ) -> Reply<Response> {
-    let scope = caller.scope.clone();
-    let (all, principals) = access.look(move |conn| Ok((users::list(conn)?, reachable(conn, &scope)?))).await?;
     let mut frame = Frame::new("Users", "users", Some(&caller));
-    if asked.done == "deleted" {
+    if wanted.done == "deleted" {
         frame = frame.done("The user is removed.");
     }
-    let rows = all.iter().map(|user| row(user, &principals)).collect();
-    render(&UsersPage { frame, may_write: caller.may(Permission::UsersWrite), rows })
+    let list = wanted.page("/users", COLUMNS, rows(&access, &caller).await?);
+    render(&UsersPage { frame, may_write: caller.may(Permission::UsersWrite), list })
+}
+
+pub(super) async fn csv(
+    State(access): State<Access>,
+    Extension(caller): Extension<Caller>,
+    Query(wanted): Query<Wanted>,
+) -> Reply<Response> {
+    Ok(wanted.csv("users", COLUMNS, rows(&access, &caller).await?))
+}
+
+async fn rows(access: &Access, caller: &Caller) -> Reply<Vec<Row>> {
+    let scope = caller.scope.clone();
+    let (all, principals) = access.look(move |conn| Ok((users::list(conn)?, reachable(conn, &scope)?))).await?;
+    Ok(all.iter().map(|user| row(user, &principals)).collect())
 }
 
 async fn new_page(access: &Access, caller: &Caller) -> Reply<NewPage> {

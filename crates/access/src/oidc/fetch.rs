@@ -8,11 +8,14 @@ use axum::http::{HeaderValue, Method, Uri};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
+use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+
+use super::pins::{Pin, Pinned};
 
 /// For the whole of a request: name, connection, answer.
 const LIMIT: Duration = Duration::from_secs(8);
@@ -61,27 +64,24 @@ impl Address {
     }
 }
 
-/// Asks providers.
+/// Asks a provider.
 #[derive(Clone)]
 pub(crate) struct Fetcher {
     tls: Option<Arc<ClientConfig>>,
 }
 
+/// What this machine trusts.
+pub(crate) fn native_roots() -> Arc<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    // Single certificates that cannot be read do not matter as long as others can.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    Arc::new(roots)
+}
+
 impl Fetcher {
-    /// Trusts what this machine trusts.
-    pub(crate) fn new() -> Self {
-        let mut roots = RootCertStore::empty();
-        // Single certificates that cannot be read do not matter as long as others can.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if roots.is_empty() {
-            return Self { tls: None };
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .ok()
-            .map(|builder| Arc::new(builder.with_root_certificates(roots).with_no_client_auth()));
-        Self { tls: config }
+    /// Trusts `roots`; where there are pins, only servers with one of those keys.
+    pub(crate) fn new(roots: &Arc<RootCertStore>, pins: Vec<Pin>) -> Self {
+        Self { tls: config(roots, pins).map(Arc::new) }
     }
 
     /// `GET`, with an access token where one is given.
@@ -123,6 +123,21 @@ impl Fetcher {
         };
         tokio::time::timeout(LIMIT, work).await.unwrap_or_else(|_| Err(FetchError::TooSlow(address.to_owned())))
     }
+}
+
+/// None without any root.
+fn config(roots: &Arc<RootCertStore>, pins: Vec<Pin>) -> Option<ClientConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
+    let builder = builder.with_protocol_versions(&[&rustls::version::TLS13]).ok()?;
+    let trusted = WebPkiServerVerifier::builder_with_provider(Arc::clone(roots), provider).build().ok()?;
+    Some(match pins.is_empty() {
+        true => builder.with_webpki_verifier(trusted).with_no_client_auth(),
+        false => {
+            let pinned = Arc::new(Pinned { trusted, pins });
+            builder.dangerous().with_custom_certificate_verifier(pinned).with_no_client_auth()
+        }
+    })
 }
 
 fn request(
@@ -183,7 +198,60 @@ fn error_word(body: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use rcgen::{CertificateParams, KeyPair, PublicKeyData as _};
+    use rustls::ServerConfig;
+    use rustls::pki_types::PrivateKeyDer;
+    use sha2::{Digest as _, Sha256};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
     use super::*;
+
+    /// A server over TLS that answers everything with `{}`; its address, what to trust, and the pin of its key.
+    async fn provider() -> (String, Arc<RootCertStore>, String) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.der().clone()).unwrap();
+        let pin = format!("sha256/{}", STANDARD.encode(Sha256::digest(key.subject_public_key_info())));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let private = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let config = config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], private).unwrap();
+        let (acceptor, listener) =
+            (TlsAcceptor::from(Arc::new(config)), TcpListener::bind(("127.0.0.1", 0)).await.unwrap());
+        let address = format!("https://localhost:{}/", listener.local_addr().unwrap().port());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request).await;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
+                let _ = stream.shutdown().await;
+            }
+        });
+        (address, Arc::new(roots), pin)
+    }
+
+    #[tokio::test]
+    async fn a_pinned_provider_is_asked_only_with_its_own_key() {
+        let (address, roots, own) = provider().await;
+        let other = format!("sha256/{}", STANDARD.encode([7; 32]));
+        let pin = |text: &String| Pin::parse(text).unwrap();
+        for pins in [vec![], vec![pin(&own)], vec![pin(&other), pin(&own)]] {
+            assert_eq!(Fetcher::new(&roots, pins).get(&address, None).await.unwrap(), "{}");
+        }
+        let refused = Fetcher::new(&roots, vec![pin(&other)]).get(&address, None).await.unwrap_err();
+        assert!(refused.to_string().contains("not one of the pins"), "{refused}");
+        let (_, strangers, _) = provider().await;
+        let untrusted = Fetcher::new(&strangers, vec![pin(&own)]).get(&address, None).await.unwrap_err();
+        assert!(matches!(untrusted, FetchError::Unreachable(..)), "a pin alone is no trust: {untrusted}");
+        let nothing = Fetcher::new(&Arc::new(RootCertStore::empty()), vec![]).get(&address, None).await;
+        assert!(matches!(nothing, Err(FetchError::NoRoots)));
+    }
 
     #[test]
     fn only_https_or_this_machine_is_asked() {

@@ -6,6 +6,7 @@ mod id_token;
 mod jwk;
 mod metadata;
 pub(crate) mod people;
+mod pins;
 mod provider;
 mod service;
 pub mod settings;

@@ -41,7 +41,7 @@ pub(crate) enum Stranger {
     NoVerifiedEmail,
     #[error("no user here has this e-mail address")]
     Unknown,
-    #[error("the user with this address signs in with a password, or with another account of this provider")]
+    #[error("the user with this address signs in with a password, or with another account")]
     NotLinked,
     #[error("the user is disabled")]
     Disabled,
@@ -134,7 +134,7 @@ fn first_time(
     let Some(email) = &person.email else { return Ok(Err(Stranger::NoVerifiedEmail)) };
     let user = match users::find(conn, email)? {
         Some(user) if user.disabled => return Ok(Err(Stranger::Disabled)),
-        Some(user) if user.has_password || has_account(conn, user.id, &provider.issuer)? => {
+        Some(user) if user.has_password || has_account(conn, user.id)? => {
             return Ok(Err(Stranger::NotLinked));
         }
         Some(user) => user,
@@ -157,9 +157,10 @@ fn first_time(
     Ok(Ok(user))
 }
 
-fn has_account(conn: &mut Conn<'_>, user: UserId, issuer: &str) -> Result<bool, StoreError> {
-    let sql = "SELECT user_id FROM oidc_identity WHERE user_id = $1 AND issuer = $2";
-    Ok(conn.first(sql, &[user.0.into(), issuer.into()], |row| row.int(0))?.is_some())
+/// Whether a user is linked to any account of any provider: then another provider's word for the address is not enough.
+fn has_account(conn: &mut Conn<'_>, user: UserId) -> Result<bool, StoreError> {
+    let sql = "SELECT user_id FROM oidc_identity WHERE user_id = $1 LIMIT 1";
+    Ok(conn.first(sql, &[user.0.into()], |row| row.int(0))?.is_some())
 }
 
 fn create(

@@ -8,10 +8,11 @@ use serde_json::Value;
 use signalbox_core::id::UserId;
 use signalbox_store::Scope;
 
-use super::fetch::Fetcher;
+use super::fetch::{Fetcher, native_roots};
 use super::flow::{Answer, BadAnswer, Flow};
 use super::id_token::Claims;
 use super::people::{self, Person, Stranger};
+use super::pins::Pin;
 use super::provider::{Exchange, Provider, ProviderError};
 use super::settings::ProviderSettings;
 use crate::error::AccessError;
@@ -70,14 +71,16 @@ impl Oidc {
             // Root certificates are not read for nothing.
             return Ok(Self { access: access.clone(), providers: Arc::default(), public_url });
         }
-        let fetcher = Fetcher::new();
+        let roots = native_roots();
         let provider = |settings: &ProviderSettings| {
             let secret = match &settings.client_secret_file {
                 Some(path) => std::fs::read_to_string(path)
                     .map_err(|error| format!("access.oidc {:?}: {}: {error}", settings.id, path.display()))?,
                 None => settings.client_secret.clone(),
             };
-            Ok(Provider::new(settings.clone(), SecretString::from(secret.trim().to_owned()), fetcher.clone()))
+            let pins = settings.pins.iter().map(|pin| Pin::parse(pin)).collect::<Result<_, String>>()?;
+            let secret = SecretString::from(secret.trim().to_owned());
+            Ok(Provider::new(settings.clone(), secret, Fetcher::new(&roots, pins)))
         };
         let providers = settings.iter().map(provider).collect::<Result<Vec<_>, String>>()?;
         Ok(Self { access: access.clone(), providers: Arc::new(providers), public_url })
@@ -120,7 +123,10 @@ impl Oidc {
         let outcome = self.attempt(id, headers, answer, browser, &mut label).await;
         if let Err(error) = &outcome {
             tracing::warn!(%error, provider.id = id, request.id = browser.origin.request_id, "a sign-in was refused");
-            self.access.refused(browser, &label, &format!("oidc: {error}")).await?;
+            // Whoever only knocks, without having begun a sign-in here, is in the log file alone.
+            if !matches!(error, OidcError::NoProvider | OidcError::NoTicket | OidcError::SignIn(Refused::TooSoon(_))) {
+                self.access.refused(browser, &label, &format!("oidc: {error}")).await?;
+            }
         }
         outcome
     }
@@ -134,6 +140,7 @@ impl Oidc {
         label: &mut String,
     ) -> Result<Done, OidcError> {
         let provider = self.provider(id)?;
+        self.access.admit(browser).await?;
         let now = self.access.clock.now();
         let ring = (self.access.ring)();
         let (stub, flow) = ticket::read::<Flow>(&ring, Kind::Oidc, headers, now).ok_or(OidcError::NoTicket)?;
@@ -150,6 +157,7 @@ impl Oidc {
         let person = Person::of(&claims, &provider.settings);
         *label = person.label().to_owned();
         let (user, email) = self.recognise(provider, person, browser).await?;
+        self.access.brake.passed_source(browser.origin.client);
         let signed_in = self.access.finish(browser, user, &email, "oidc", has_two_factors(&claims)).await?;
         Ok(Done { signed_in, next: flow.next })
     }

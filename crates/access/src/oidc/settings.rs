@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::fetch::Address;
+use super::pins::Pin;
 
 /// Words that every provider is asked for; `openid` is always among them.
 const DEFAULT_SCOPES: [&str; 3] = ["openid", "email", "profile"];
@@ -26,6 +27,9 @@ pub struct ProviderSettings {
     pub client_secret_file: Option<PathBuf>,
     #[serde(default = "default_scopes")]
     pub scopes: Vec<String>,
+    /// Public keys: where there are any, only servers whose certificate holds one of them are asked.
+    #[serde(default)]
+    pub pins: Vec<String>,
     pub roles: Option<RoleMap>,
     /// Whether somebody unknown, with a verified address and a mapped role, becomes a user.
     #[serde(default)]
@@ -86,6 +90,9 @@ pub fn check(providers: &[ProviderSettings], public_url: &str, is_role: impl Fn(
         if !provider.client_secret.is_empty() && provider.client_secret_file.is_some() {
             return wrong("give client_secret or client_secret_file, not both".into());
         }
+        if let Some(reason) = provider.pins.iter().find_map(|pin| Pin::parse(pin).err()) {
+            return wrong(format!("pins: {reason}"));
+        }
         let roles = provider.roles.iter().flat_map(|roles| roles.map.values());
         if let Some(role) = roles.into_iter().find(|role| !is_role(role)) {
             return wrong(format!("{role:?} in roles.map is not a role"));
@@ -118,6 +125,7 @@ mod tests {
         assert_eq!(said(parse(full)), "");
         assert_eq!(parse("").scopes, ["openid", "email", "profile"]);
         assert!(!format!("{:?}", parse("client_secret = \"hunter\"")).contains("hunter"));
+        assert!(said(parse("pins = [\"sha256/AAAA\"]")).contains("is no pin"));
         assert!(said(parse("create_users = true")).contains("create_users needs roles"));
         assert!(said(parse("client_secret = \"s\"\nclient_secret_file = \"f\"")).contains("not both"));
         assert!(said(parse("roles = { claim = \"g\", map = { \"g\" = \"king\" } }")).contains("\"king\""));

@@ -168,7 +168,7 @@ impl Passkeys {
     ) -> Result<SignedIn, PasskeyError> {
         let mut label = String::new();
         let outcome = self.attempt(headers, answer, browser, &mut label).await;
-        if let Err(error @ (PasskeyError::Ceremony(_) | PasskeyError::SignIn(_))) = &outcome {
+        if let Err(error @ (PasskeyError::Ceremony(_) | PasskeyError::SignIn(Refused::Wrong))) = &outcome {
             tracing::warn!(%error, request.id = browser.origin.request_id, "a sign-in with a passkey was refused");
             self.access.refused(browser, &label, &format!("passkey: {error}")).await?;
         }
@@ -183,6 +183,7 @@ impl Passkeys {
         label: &mut String,
     ) -> Result<SignedIn, PasskeyError> {
         let party = self.party()?;
+        self.access.admit(browser).await?;
         let now = self.access.clock.now();
         let challenge = self.answered(Kind::Passkey, headers, now).await?;
         let credential = decode(&answer.id, 1023)?;
@@ -203,6 +204,7 @@ impl Passkeys {
         if !counted {
             return Err(BadCeremony::Counter.into());
         }
+        self.access.brake.passed_source(browser.origin.client);
         // Having the authenticator and being verified by it are two factors.
         Ok(self.access.finish(browser, key.user, &key.email, "passkey", true).await?)
     }

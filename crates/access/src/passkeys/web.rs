@@ -180,7 +180,14 @@ fn explain(error: PasskeyError) -> Refusal {
             "Passkeys are not available",
             "This installation has no public address with https yet (server.public_url).",
         ),
-        PasskeyError::Ceremony(_) | PasskeyError::SignIn(Refused::Wrong | Refused::TooSoon(_)) => Refusal::new(
+        PasskeyError::SignIn(Refused::TooSoon(wait)) => {
+            let detail = format!("Try again in {} s.", wait.retry_after_s);
+            let mut refusal =
+                Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many attempts", detail);
+            refusal.0.retry_after = Some(wait.retry_after_s);
+            refusal
+        }
+        PasskeyError::Ceremony(_) | PasskeyError::SignIn(Refused::Wrong) => Refusal::new(
             StatusCode::FORBIDDEN,
             "passkey-refused",
             "The passkey was not accepted",

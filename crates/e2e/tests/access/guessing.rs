@@ -128,3 +128,48 @@ fn unknown_accounts_take_as_long_as_known_ones() -> Result<()> {
     ensure!(unknown > known.mul_f64(0.75) && known > unknown.mul_f64(0.75), "known {known:?}, unknown {unknown:?}");
     Ok(())
 }
+
+/// How often the audit log tells of an action.
+fn told(installation: &Installation, action: &str) -> Result<usize> {
+    let words = ["audit", "list", "--action", action, "--limit", "500", "--output", "json"];
+    let list: serde_json::Value = serde_json::from_str(&installation.run(&words)?)?;
+    let entries = list.as_array().or(list["items"].as_array()).context("no list")?;
+    Ok(entries.iter().filter(|entry| entry["action"] == action).count())
+}
+
+#[test]
+fn knocking_is_told_but_does_not_fill_the_audit_log() -> Result<()> {
+    let installation = Installation::sqlite()?;
+    user(&installation, "ada@example.org", "viewer", &[])?;
+    let server = installation.serve_with(&["--limits", "off"])?;
+    let mut viewer = Person::signed_in(&server, "ada@example.org")?;
+    for _ in 0..20 {
+        ensure!(viewer.get("/api/v1/users")?.status == 403);
+        let forged = [("authorization", "Bearer sbx_forged")];
+        ensure!(Person::new(&server).ask("GET", "/api/v1/users", &forged, b"")?.status == 401);
+    }
+    for action in ["request.forbidden", "request.token_refused"] {
+        signalbox_e2e::process::wait_for(Duration::from_secs(20), action, || {
+            let times = told(&installation, action)?;
+            ensure!(times == 1, "{times} times");
+            Ok(())
+        })?;
+    }
+    let mut stranger = Person::new(&server);
+    for _ in 0..60 {
+        ensure!(stranger.get("/sign-in/oidc/none/callback?code=x")?.status == 404);
+    }
+    ensure!(told(&installation, "sign_in.refused")? == 0, "a provider that does not exist");
+    let junk = serde_json::json!({
+        "id": "AAAA", "clientDataJSON": "AAAA", "authenticatorData": "AAAA", "signature": "AAAA", "userHandle": "AAAA", "next": "/"
+    });
+    let mut statuses = Vec::new();
+    for _ in 0..60 {
+        statuses.push(stranger.json("POST", "/sign-in/passkey", &junk)?.status);
+    }
+    ensure!(statuses[0] == 403 && statuses[59] == 429, "{statuses:?}");
+    let refused = told(&installation, "sign_in.refused")?;
+    ensure!((1..=35).contains(&refused), "{refused} entries");
+    ensure!(told(&installation, "sign_in.delayed")? == 1);
+    server.terminate()
+}

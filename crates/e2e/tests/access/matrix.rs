@@ -5,25 +5,28 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::person::{COOKIE, Person, both, user};
 
 /// Routes without an authorisation test. It stays empty.
 const UNTESTED: &str = include_str!("untested_routes.txt");
 
-struct Route {
-    method: String,
-    path: String,
-    kind: String,
-    permission: String,
+/// One row of the routing table, as the program prints it.
+pub struct Route {
+    pub method: String,
+    pub path: String,
+    /// `public`, `page` or `api`.
+    pub kind: String,
+    pub permission: String,
 }
 
-struct Subject {
-    name: String,
-    header: Option<(&'static str, String)>,
-    permissions: Vec<String>,
-    is_user: bool,
+/// Who asks.
+pub struct Subject {
+    pub name: String,
+    pub header: Option<(&'static str, String)>,
+    pub permissions: Vec<String>,
+    pub is_user: bool,
 }
 
 #[test]
@@ -87,10 +90,7 @@ fn every_route_answers_every_role_as_the_table_says() -> Result<()> {
 }
 
 fn check(route: &Route, subject: &Subject, status: u16, location: &str) -> Result<()> {
-    let granted = match route.permission.as_str() {
-        "signed-in" => subject.is_user || (subject.header.is_some() && route.kind == "api"),
-        permission => subject.permissions.iter().any(|one| one == permission),
-    };
+    let granted = is_granted(route, subject);
     let right = match route.kind.as_str() {
         "public" => status < 500,
         _ if granted => status < 500 && status != 401 && status != 403 && !location.starts_with("/sign-in"),
@@ -101,7 +101,16 @@ fn check(route: &Route, subject: &Subject, status: u16, location: &str) -> Resul
     if right { Ok(()) } else { bail!("the table says {} {}", route.kind, route.permission) }
 }
 
-fn table(printed: &str) -> Result<Vec<Route>> {
+/// Whether the table lets the subject in.
+pub fn is_granted(route: &Route, subject: &Subject) -> bool {
+    match route.permission.as_str() {
+        "signed-in" => subject.is_user || (subject.header.is_some() && route.kind == "api"),
+        permission => subject.permissions.iter().any(|one| one == permission),
+    }
+}
+
+/// Reads what `serve --print-routes` prints.
+pub fn table(printed: &str) -> Result<Vec<Route>> {
     let line = printed.lines().last().context("nothing printed")?;
     let rows: Vec<Value> = serde_json::from_str(line)?;
     ensure!(rows.len() > 50, "only {} routes", rows.len());
@@ -135,7 +144,8 @@ fn filled(path: &str) -> Option<String> {
     (!filled.contains('{')).then_some(filled)
 }
 
-fn words(list: &Value) -> Vec<String> {
+/// The texts of a list.
+pub fn words(list: &Value) -> Vec<String> {
     list.as_array().into_iter().flatten().filter_map(|word| word.as_str().map(str::to_owned)).collect()
 }
 
@@ -160,42 +170,4 @@ fn ask(address: SocketAddr, method: &str, path: &str, subject: &Subject) -> Resu
     let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).context("no status")?;
     let location = text.lines().find_map(|line| line.strip_prefix("location: ")).unwrap_or_default().trim().to_owned();
     Ok((status, location))
-}
-
-#[test]
-fn foreign_ids_are_answered_like_unknown_ones() -> Result<()> {
-    for place in both()? {
-        let installation = &place.installation;
-        for name in ["mine", "theirs"] {
-            installation.run(&["principal", "create", name])?;
-        }
-        user(installation, "o@example.org", "owner", &[])?;
-        user(installation, "a@example.org", "auditor", &["--principal", "mine"])?;
-        let server = installation.serve()?;
-        let mut owner = Person::signed_in(&server, "o@example.org")?;
-        let principals = crate::person::body(&owner.get("/api/v1/principals")?)?;
-        let id = |name: &str| {
-            let items = principals["items"].as_array().into_iter().flatten();
-            items.filter(|one| one["name"] == name).find_map(|one| one["id"].as_str().map(str::to_owned))
-        };
-        let (mine, theirs) = (id("mine").context("mine")?, id("theirs").context("theirs")?);
-        let wanted = json!({"name": "t", "scopes": ["reports:read"], "principals": [theirs]});
-        let token = crate::person::body(&owner.json("POST", "/api/v1/api-tokens", &wanted)?)?;
-        let token = token["id"].as_str().context("no id")?.to_owned();
-
-        let mut limited = Person::signed_in(&server, "a@example.org")?;
-        ensure!(limited.get(&format!("/api/v1/principals/{mine}"))?.status == 200);
-        for (path, foreign) in [("/api/v1/principals", theirs), ("/api/v1/api-tokens", token)] {
-            let mut bodies = Vec::new();
-            for id in [foreign.as_str(), "pri_0000000000000", "tok_0000000000000", "nonsense"] {
-                let answer = limited.get(&format!("{path}/{id}"))?;
-                ensure!(answer.status == 404, "{}: {path}/{id}: {answer:?}", place.engine);
-                bodies.push(answer.body);
-            }
-            ensure!(bodies.windows(2).all(|pair| pair[0] == pair[1]), "{path}: the answers differ");
-        }
-        let seen = crate::person::body(&limited.get("/api/v1/principals")?)?;
-        ensure!(seen["items"].as_array().map(Vec::len) == Some(1), "{seen}");
-    }
-    Ok(())
 }

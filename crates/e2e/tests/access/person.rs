@@ -96,8 +96,12 @@ impl Person {
         all.extend(headers);
         let answer = Client::connect(self.address)?.request(method, path, &all, body)?;
         for (_, value) in answer.headers.iter().filter(|(name, _)| name == "set-cookie") {
-            let value = value.split(';').next().and_then(|pair| pair.strip_prefix(COOKIE)?.strip_prefix('='));
-            self.cookie = value.filter(|value| !value.is_empty()).map(str::to_owned);
+            // Challenges have cookies of their own.
+            let Some(value) = value.split(';').next().and_then(|pair| pair.strip_prefix(COOKIE)?.strip_prefix('='))
+            else {
+                continue;
+            };
+            self.cookie = Some(value.to_owned()).filter(|value| !value.is_empty());
         }
         Ok(answer)
     }

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use signalbox_e2e::installation::Installation;
+use signalbox_e2e::server::Server;
 
 use crate::person::{Person, body, both, user};
 
@@ -150,4 +151,25 @@ fn every_change_is_in_the_audit_log() -> Result<()> {
         ensure!(ada.get("/audit.csv?action=user")?.text().contains("user.deleted"));
     }
     Ok(())
+}
+
+#[test]
+fn who_only_looks_changes_nothing() -> Result<()> {
+    let installation = Installation::sqlite()?;
+    user(&installation, "ada@example.org", "owner", &[])?;
+    let mut command = installation.command(&["serve", "--listen", "127.0.0.1:0"]);
+    let server = Server::start(command.env("SIGNALBOX_ACCESS_READ_ONLY", "true"))?;
+    let mut ada = Person::signed_in(&server, "ada@example.org")?;
+    for page in ["/", "/users", "/tokens", "/sessions", "/audit", "/settings", "/api/v1/users", "/api/v1/me"] {
+        ensure!(ada.get(page)?.status == 200, "{page}");
+    }
+    ensure!(!ada.get("/users")?.text().contains("Add a user"));
+    let wanted = json!({"email": "bob@example.org", "role": "viewer", "principals": "all"});
+    ensure!(ada.json("POST", "/api/v1/users", &wanted)?.status == 403);
+    let event = json!({"kind": "custom", "name": "x", "id": "a"});
+    ensure!(ada.json("POST", "/api/v1/events", &event)?.status == 403);
+    for page in ["/users/new", "/tokens/new"] {
+        ensure!(ada.get(page)?.status == 403, "{page}");
+    }
+    server.terminate()
 }

@@ -87,14 +87,36 @@ fn bad_events_are_told_by_index_and_do_not_sink_the_good_ones() {
 fn a_bad_line_does_not_sink_the_good_ones() {
     let house = House::sqlite();
     let guest = house.guest();
-    for (bad, name) in [("not json", "a"), ("{\"kind\":\"sent\"", "b"), ("{\"kind\":\"sent\",}", "c"), ("{]", "d")] {
-        let lines =
-            format!("{{\"kind\":\"sent\",\"id\":\"{name}-0\"}}\n{bad}\n{{\"kind\":\"sent\",\"id\":\"{name}-2\"}}\n");
-        let answer = guest.post(&lines);
-        assert_eq!(answer.status, 200, "{bad:?}: {answer:?}");
-        let receipt = body(&answer);
-        assert_eq!(receipt["ids"], json!([format!("{name}-0"), null, format!("{name}-2")]), "{bad:?}");
-        assert_eq!(errors(&receipt).iter().map(|(index, _)| *index).collect::<Vec<_>>(), [1], "{bad:?}");
+    let bad: [(&str, &[u8]); 6] = [
+        ("a", b"not json"),
+        ("b", b"{\"kind\":\"sent\""),
+        ("c", b"{\"kind\":\"sent\",}"),
+        ("d", b"{]"),
+        ("e", b"{\"kind\":\"custom\",\"name\":\"caf\xe9\"}"),
+        ("f", b"[oops"),
+    ];
+    let line = |id: &str| format!("{{\"kind\":\"sent\",\"id\":\"{id}\"}}").into_bytes();
+    let as_lines = [("Content-Type", "application/x-ndjson; charset=utf-8")];
+    for (headers, kind) in [(&[][..], "unnamed"), (&as_lines[..], "lines")] {
+        for (name, bad) in bad {
+            let (first, last) = (format!("{kind}-{name}-0"), format!("{kind}-{name}-2"));
+            let lines = [&line(&first)[..], bad, &line(&last), b""].join(&b'\n');
+            let answer = guest.post_bytes(headers, &lines);
+            assert_eq!(answer.status, 200, "{name}: {answer:?}");
+            let receipt = body(&answer);
+            assert_eq!(receipt["ids"], json!([first, null, last]), "{name}");
+            assert_eq!(errors(&receipt).iter().map(|(index, _)| *index).collect::<Vec<_>>(), [1], "{name}");
+        }
+    }
+    // What looks like an array is none where the type says lines; several events on a line; marks and commas.
+    let two = [&line("x-1")[..], b" ", &line("x-2"), b"\nbad\n\xef\xbb\xbf", &line("x-4"), b",\n"].concat();
+    for (headers, lines, ids) in [
+        (&as_lines[..], [&b"[oops\n"[..], &line("y-1")].concat(), json!([null, "y-1"])),
+        (&as_lines[..], two.clone(), json!(["x-1", "x-2", null, "x-4"])),
+        (&[][..], two, json!(["x-1", "x-2", null, "x-4"])),
+    ] {
+        let answer = guest.post_bytes(headers, &lines);
+        assert_eq!((answer.status, &body(&answer)["ids"]), (200, &ids), "{answer:?}");
     }
 }
 

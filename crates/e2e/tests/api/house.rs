@@ -78,13 +78,18 @@ impl House {
 
     /// Waits until everything up to `seq` is in the figures.
     pub fn wait_for_seq(&self, seq: i64) {
+        self.wait_within(seq, Duration::from_secs(10));
+    }
+
+    /// As [`House::wait_for_seq`], for so many events that it takes a while.
+    pub fn wait_within(&self, seq: i64, limit: Duration) {
         let start = Instant::now();
         loop {
             let seen = self.guest().get("/api/v1/overview")["seq"].as_i64().expect("a seq");
             if seen >= seq {
                 return;
             }
-            assert!(start.elapsed() < Duration::from_secs(10), "{seen} of {seq}; it said:\n{}", self.server.log());
+            assert!(start.elapsed() < limit, "{seen} of {seq}; it said:\n{}", self.server.log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }

@@ -7,6 +7,7 @@ mod bodies;
 #[path = "../support/database.rs"]
 mod database;
 mod health;
+mod history;
 mod house;
 mod live;
 mod paging;

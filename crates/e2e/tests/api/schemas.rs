@@ -46,6 +46,7 @@ fn allowed(field: &str, rule: &Value) -> Vec<Value> {
         return some.clone();
     }
     let longest = rule.get("maxLength").and_then(Value::as_u64).map(|most| json!("x".repeat(most as usize)));
+    let web = "https://shop.example/?a=b#c";
     match (field, type_of(rule)) {
         (_, Some("null")) => vec![Value::Null],
         ("occurred_at", _) => vec![json!(minute(5)), json!(minute(5).replace('Z', "+00:00"))],
@@ -53,7 +54,9 @@ fn allowed(field: &str, rule: &Value) -> Vec<Value> {
         ("principal", _) => vec![],
         ("link", _) => vec![json!("lnk_0000000000001")],
         ("currency", _) => vec![json!("EUR"), json!("JPY")],
-        ("url", _) => vec![json!("https://shop.example/?a=b#c")],
+        ("url", Some("string")) => {
+            vec![json!(web), json!("HTTP://m\u{fc}ller.example"), json!(format!("{web:x<2048}"))]
+        }
         ("value", None) => {
             let numbers = [json!(0), json!(12.5), json!(-3), json!(0.000001), json!(123_456_789)];
             numbers.into_iter().chain([json!("12.50"), json!("-999999999.999999")]).collect()
@@ -77,6 +80,17 @@ fn refused(field: &str, rule: &Value) -> Vec<Value> {
             values.extend(rule.get("pattern").map(|_| json!("eu\u{7}ro")));
             values.extend(rule.get("format").map(|_| json!("yesterday")));
             values.extend((field == "currency").then(|| json!("euro")));
+            if field == "url" {
+                let no_web = [
+                    "javascript:alert(1)",
+                    "ftp://shop.example/",
+                    "shop.example",
+                    "//shop.example/",
+                    "https://",
+                    "http:///x",
+                ];
+                values.extend(no_web.map(|text| json!(text)));
+            }
         }
         _ if field == "value" => {
             values.extend([json!("one"), json!(""), json!("12.5 EUR"), json!("1234567890"), json!(1_000_000_000)]);

@@ -127,3 +127,88 @@ fn a_hit_is_judged_by_its_program_and_its_request() {
         assert_eq!(event["campaign_name"], "e2e");
     }
 }
+
+const PROXIES: [(&str, &str); 4] = [
+    ("Mozilla/5.0", "agent.proxy.apple"),
+    ("Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)", "agent.proxy.gmail"),
+    (
+        "Mozilla/5.0 (Windows; U; Windows NT 5.1; de; rv:1.9.0.7) Gecko/2009021910 Firefox/3.0.7 (via ggpht.com GoogleImageProxy)",
+        "agent.proxy.gmail",
+    ),
+    ("YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html", "agent.proxy.yahoo"),
+];
+
+/// A method, headers, and the reasons that they add.
+type Asked<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
+
+/// Whatever else speaks against it. Only a burst of clicks is a machine's: no image proxy follows links (decision 0013).
+#[test]
+fn a_mail_proxy_is_never_a_machine_but_for_a_burst_of_clicks() {
+    let house = House::sqlite();
+    let mut expected: Vec<(String, &str, Vec<&str>)> = Vec::new();
+    for (agent, reason) in PROXIES {
+        let requests: [Asked<'_>; 4] = [
+            ("GET", &[], &[]),
+            ("HEAD", &[], &["method.head"]),
+            ("GET", &[("Sec-Purpose", "prefetch")], &["header.prefetch"]),
+            ("HEAD", &[("X-Moz", "prefetch")], &["method.head", "header.prefetch"]),
+        ];
+        for (method, headers, more) in requests {
+            let headers = [headers, &[("User-Agent", agent)]].concat();
+            let pixel = house.installation.mint_opens(1).expect("a link").remove(0).path;
+            let click = house.installation.mint_clicks(1).expect("a link").remove(0).path;
+            for (path, click) in [(pixel, None), (click, Some("agent.proxy_click"))] {
+                let answer = house.request(method, &path, &headers, b"");
+                let id = answer.event_id().unwrap_or_else(|| panic!("{answer:?}")).to_owned();
+                expected.push((
+                    id,
+                    "privacy_proxy",
+                    [reason].into_iter().chain(click).chain(more.iter().copied()).collect(),
+                ));
+            }
+        }
+        // From the network of a scanner, as another server reports it; and faster than anybody reads.
+        let event = |kind: &str, id: String, message: &str, ip: &str, link: &str| {
+            let mut event =
+                json!({"kind": kind, "id": id, "message": format!("{message} {agent}"), "ip": ip, "user_agent": agent});
+            if kind == "clicked" {
+                event["url"] = json!(format!("https://shop.example/{link}"));
+            }
+            event
+        };
+        let scanner = "40.107.1.1";
+        let mut events = vec![event("opened", format!("scanner {agent}"), "one", scanner, "")];
+        expected.push((format!("scanner {agent}"), "privacy_proxy", vec![reason, "network.scanner"]));
+        for number in 0..6 {
+            events.push(event("opened", format!("open {number} {agent}"), "two", "192.0.2.1", ""));
+            expected.push((format!("open {number} {agent}"), "privacy_proxy", vec![reason, "burst.rate"]));
+        }
+        for link in ["a", "b"] {
+            events.push(event("clicked", format!("click {link} {agent}"), "three", "192.0.2.1", link));
+            expected.push((
+                format!("click {link} {agent}"),
+                "machine",
+                vec![reason, "agent.proxy_click", "burst.links"],
+            ));
+        }
+        let answer = house.guest().post(&json!(events).to_string());
+        assert_eq!(
+            (answer.status, &crate::house::body(&answer)["recorded"]),
+            (200, &json!(events.len())),
+            "{answer:?}"
+        );
+    }
+    house.wait_for_seq(expected.len() as i64);
+    let events = house.guest().events("");
+    for (id, class, reasons) in expected {
+        let event =
+            events.iter().find(|event| event["id"] == id.as_str()).unwrap_or_else(|| panic!("{id} is not stored"));
+        assert_eq!(event["verdict"]["class"], class, "{id}: {event}");
+        let mut codes = codes(event);
+        codes.sort_unstable();
+        let mut reasons = reasons;
+        reasons.sort_unstable();
+        assert_eq!(codes, reasons, "{id}");
+        assert_eq!(event["verdict"]["score"].as_f64().expect("a score") >= 0.7, class == "machine", "{id}: {event}");
+    }
+}

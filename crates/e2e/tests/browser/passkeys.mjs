@@ -1,9 +1,9 @@
 // Registers a passkey at SERVER as EMAIL with PASSWORD, signs in with it, and then tries everything that must not work.
 // The authenticator is Chromium's virtual one.
 
-import crypto from "node:crypto";
 import http from "node:http";
 import { need, run } from "./chromium.mjs";
+import { totp } from "./totp.mjs";
 
 const server = need("SERVER");
 const OPTIONS = "/sign-in/passkey/options";
@@ -50,18 +50,6 @@ const send = async (body, cookie) => {
   const answer = await fetch(server + SIGN_IN, { method: "POST", headers, body: JSON.stringify(body) });
   const session = answer.headers.getSetCookie().some((line) => line.startsWith("__Host-signalbox="));
   return { status: answer.status, session };
-};
-
-/// A code of an authenticator app (RFC 6238).
-const totp = (secret) => {
-  const digits = [...secret.replace(/\s/g, "")].map((letter) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(letter));
-  const bits = digits.map((digit) => digit.toString(2).padStart(5, "0")).join("");
-  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
-  const step = Buffer.alloc(8);
-  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000)));
-  const mac = crypto.createHmac("sha1", key).update(step).digest();
-  const place = mac[19] & 15;
-  return String((mac.readUInt32BE(place) & 0x7fffffff) % 1_000_000).padStart(6, "0");
 };
 
 const flip = (text, place) => {
@@ -195,6 +183,18 @@ await run(async (browser) => {
   result.unverified = await page.getByRole("alert").filter({ hasText: "cancelled" }).innerText();
   await cdp.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified: true });
 
+  // As the only second factor: a password alone does not open what a passkey guards
+  await signOut();
+  await byPassword();
+  await page.waitForURL(`${server}/sign-in/second-factor`);
+  result.asksForCode = await page.getByLabel("Code", { exact: true }).count();
+  await page.goto(`${server}/profile/security`);
+  result.passwordAlone = new URL(page.url()).pathname;
+  await page.goto(`${server}/sign-in/second-factor`);
+  await page.getByRole("button", { name: "Use your passkey" }).click();
+  await page.waitForURL(`${server}/`);
+  await signOut();
+
   // As the second factor: first an app is set up, then the password asks for its code, and the passkey stands in for it
   await page.getByRole("button", { name: "Sign in with a passkey" }).click();
   await page.waitForURL(`${server}/`);
@@ -207,9 +207,9 @@ await run(async (browser) => {
   await signOut();
   await byPassword();
   await page.waitForURL(`${server}/sign-in/second-factor`);
-  const asked = page.waitForResponse((response) => new URL(response.url()).pathname === OPTIONS);
+  // Asked before the button is: what the page itself asked is gone with the page.
+  result.allowed = await page.evaluate(async (options) => (await (await fetch(options, { method: "POST" })).json()).allowCredentials.length, OPTIONS);
   await page.getByRole("button", { name: "Use a passkey instead" }).click();
-  result.allowed = (await (await asked).json()).allowCredentials.length;
   await page.waitForURL(`${server}/`);
   await signOut();
 

@@ -43,6 +43,21 @@ fn only_invited_people_with_a_verified_address_get_in() -> Result<()> {
 }
 
 #[test]
+fn who_comes_by_one_provider_is_not_taken_over_by_another() -> Result<()> {
+    let rig = Rig::with(&["corp", "other"], USUAL, "")?;
+    rig.invite("anna@example.org", "viewer")?;
+    for provider in &rig.providers {
+        provider.accounts(&json!({ "a1": account("anna@example.org", &json!(true), &[]) }))?;
+    }
+    ensure!(rig.sign_in(&mut Person::default(), "a1")?.status == 303);
+    let mut thief = Person::default();
+    let callback = rig.callback(&mut thief, "other", "a1")?;
+    let answer = thief.get(&callback)?;
+    ensure!(answer.status == 403 && !rig.is_signed_in(&thief)?, "another provider's word for an address: {answer:?}");
+    rig.server.terminate()
+}
+
+#[test]
 fn an_account_stays_linked_when_its_address_changes_and_no_second_one_takes_it() -> Result<()> {
     let rig = Rig::start(USUAL, "")?;
     rig.provider().accounts(&json!({ "a1": account("anna@example.org", &json!(true), &[]) }))?;

@@ -82,6 +82,10 @@ enum Again {
 }
 
 impl Projector {
+    pub(super) fn now(&self) -> Micros {
+        self.clock.now()
+    }
+
     /// A projector of `store`.
     pub fn new(store: &Store, ids: Arc<IdMaker>, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         Ok(Self {

@@ -1,6 +1,6 @@
 //! The projector as a thread: woken by commits, stepping back while hits need the processor.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -64,6 +64,8 @@ pub struct RunningSettings {
     pub yield_above: u64,
     /// How many events were recorded so far.
     pub recorded: Box<dyn Fn() -> u64 + Send>,
+    /// Told since when projecting fails, in microseconds; 0 while it does not.
+    pub failing_since: Arc<AtomicI64>,
 }
 
 /// The running thread.
@@ -130,6 +132,7 @@ fn run(mut projector: Projector, settings: &RunningSettings, metrics: &Projector
         let more = match projector.step() {
             Ok(projected) => {
                 metrics.failing.set(0);
+                settings.failing_since.store(0, Ordering::Relaxed);
                 if projected.events > 0 {
                     metrics.events.inc_by(projected.events);
                     metrics.duplicates.inc_by(projected.duplicates);
@@ -143,8 +146,11 @@ fn run(mut projector: Projector, settings: &RunningSettings, metrics: &Projector
             Err(error) => {
                 if metrics.failing.get() == 0 {
                     tracing::error!(%error, "projecting failed; it is tried again");
+                    settings.failing_since.store(projector.now().0, Ordering::Relaxed);
                 }
                 metrics.failing.set(1);
+                // However much waits: trying at once again would only heat the processor.
+                pause(shared, IDLE);
                 false
             }
         };

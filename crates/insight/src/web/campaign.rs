@@ -7,6 +7,7 @@ use serde::Deserialize;
 use signalbox_core::id::CampaignId;
 use signalbox_events::kind::Kind;
 use signalbox_http::caller::{Caller, Permission};
+use signalbox_http::csv;
 use signalbox_http::page::{Frame, address};
 use signalbox_http::reply::{Refusal, Reply};
 
@@ -14,7 +15,7 @@ use super::chart::{Counted, over_time};
 use super::context::{Chart, ContactRow, LinkRow, RangeLink, ShareRow, Tile};
 use super::figures::{Chosen, choose, moment, number, percent};
 use super::overview::{headline, tile};
-use super::{render, table};
+use super::render;
 use crate::api::{Insight, find_report};
 use crate::report::{ByClass, Contact, Report, Share, Totals};
 
@@ -185,7 +186,7 @@ pub(super) async fn csv(
         "contacts.csv" => contacts(&report),
         _ => return Err(Refusal::not_found()),
     };
-    Ok(table::download(&format!("{}-{}", report.campaign.id, name.trim_end_matches(".csv")), &rows))
+    Ok(csv::download(&format!("{}-{}", report.campaign.id, name.trim_end_matches(".csv")), &rows))
 }
 
 fn head(words: &[&str]) -> Vec<String> {

@@ -8,12 +8,13 @@ use signalbox_core::id::{CampaignId, encode};
 use signalbox_core::page::read_cursor;
 use signalbox_events::kind::{Class, Kind};
 use signalbox_http::caller::Caller;
+use signalbox_http::csv;
 use signalbox_http::page::{Frame, address};
 use signalbox_http::reply::{Refusal, Reply};
 
 use super::context::{CampaignRow, RangeLink};
 use super::figures::{RANGES, choose, moment, number};
-use super::{render, table};
+use super::render;
 use crate::api::Insight;
 use crate::report::{self, CampaignOrder, CampaignPlace, Range};
 
@@ -208,7 +209,7 @@ pub(super) async fn csv(
         "last_hour",
     ];
     let range = chosen.range;
-    table::stream("campaigns", &HEAD, move |after: Option<CampaignPlace>| {
+    csv::stream("campaigns", &HEAD, move |after: Option<CampaignPlace>| {
         let (insight, caller, asked) = (insight.clone(), caller.clone(), asked.clone());
         async move {
             let rows = fetch(&insight, &caller, range, &asked, after, PER_DOWNLOAD_PAGE).await?;

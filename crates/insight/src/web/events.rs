@@ -9,13 +9,14 @@ use signalbox_core::page::read_cursor;
 use signalbox_core::time::{DAY, HOUR, Micros};
 use signalbox_events::kind::{Class, Kind};
 use signalbox_http::caller::{Caller, Permission};
+use signalbox_http::csv;
 use signalbox_http::page::{Frame, address};
 use signalbox_http::reply::{Refusal, Reply};
 
 use super::campaign::capitalised;
 use super::context::{Choice, EventLine};
 use super::figures::moment;
-use super::{render, table};
+use super::render;
 use crate::api::Insight;
 use crate::report::{self, CampaignOrder, EventRow, Filter, Range};
 
@@ -218,7 +219,7 @@ pub(super) async fn csv(
         "user_agent",
         "address",
     ];
-    table::stream("events", &HEAD, move |before: Option<i64>| {
+    csv::stream("events", &HEAD, move |before: Option<i64>| {
         let (insight, caller, filter) = (insight.clone(), caller.clone(), filter.clone());
         async move {
             let rows = insight

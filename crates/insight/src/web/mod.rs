@@ -10,7 +10,6 @@ mod events;
 mod figures;
 mod overview;
 mod search;
-mod table;
 
 use axum::http::Method;
 use axum::response::{Html, IntoResponse, Response};

@@ -46,7 +46,7 @@ impl ApiToken {
     pub fn run(self) -> anyhow::Result<()> {
         match self {
             ApiToken::Create { common, name, scope, principal, expires } => {
-                let open = common.open()?;
+                let open = common.set_up()?;
                 let reach = open.reach(&principal)?;
                 let now = open.clock.now();
                 let expires_at =

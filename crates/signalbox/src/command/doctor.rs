@@ -9,13 +9,13 @@ use serde::Serialize;
 use signalbox_audit::verify::Outside;
 use signalbox_core::clock::{Clock as _, SystemClock};
 use signalbox_core::time::Micros;
-use signalbox_store::{EngineName, Faults, Scope, Store, StoreError};
+use signalbox_store::{EngineName, Faults, Progress, Scope, Store, StoreError};
 use signalbox_tls::acme::{Folder, State};
 
 use super::Common;
 use crate::audit;
 use crate::health::{Status, free_bytes};
-use crate::installation::{MIGRATIONS, is_new, open_store};
+use crate::installation::{MIGRATIONS, is_new, lost_database, lost_keyring, open_store};
 use crate::keyfile;
 use crate::output::print;
 use crate::secure;
@@ -88,12 +88,18 @@ fn look_at(settings: &Settings, checks: &mut Vec<Check>) {
     checks.push(clock());
     checks.push(limits(settings));
     checks.extend(certificate(settings));
+    if let Some(lost) = lost_database(settings) {
+        checks.push(fail("database", lost));
+        return;
+    }
     if is_new(settings) {
         checks.push(warn("database", format!("{} holds no database yet; `signalbox serve` makes one", data.display())));
         return;
     }
+    let mut is_made = false;
     match open_store(settings, Faults::default()) {
         Ok(store) => {
+            is_made = matches!(store.progress(), Ok(Progress::At(_)));
             database(&store, checks);
             if store.require_schema(&MIGRATIONS).is_ok() {
                 checks.push(audit_log(&store, settings));
@@ -102,6 +108,10 @@ fn look_at(settings: &Settings, checks: &mut Vec<Check>) {
         Err(error) => checks.push(fail("database", format!("{error:#}"))),
     }
     if !keyfile::path(data).exists() {
+        if is_made {
+            checks.push(fail("keys", lost_keyring(data)));
+            return;
+        }
         checks.push(warn("keys", "there are none yet; `signalbox serve` makes them"));
         return;
     }
@@ -216,15 +226,56 @@ fn database(store: &Store, checks: &mut Vec<Check>) {
         Err(error @ StoreError::NotMigrated { .. }) => warn("schema", error.to_string()),
         Err(error) => fail("schema", error.to_string()),
     });
+    if store.require_schema(&MIGRATIONS).is_ok() {
+        checks.push(tables(store));
+    }
     checks.push(match store.check_integrity() {
         Ok(()) => pass("integrity", "no damage found"),
         Err(error) => fail("integrity", error.to_string()),
     });
+    checks.extend(durability(store));
     checks.push(match intake(store) {
         Ok(0) => pass("intake", "empty, and readable"),
         Ok(events) => pass("intake", format!("{events} events in it, every one readable")),
         Err(error) => fail("intake", format!("the intake log cannot be read: {error}")),
     });
+}
+
+/// Whether somebody has dropped what the migrations made.
+fn tables(store: &Store) -> Check {
+    let missing = tempfile::tempdir()
+        .map_err(anyhow::Error::from)
+        .and_then(|scratch| Ok(store.missing(&MIGRATIONS, scratch.path())?));
+    match missing {
+        Ok(missing) if missing.is_empty() => pass("tables", "all there"),
+        Ok(missing) => fail(
+            "tables",
+            format!("{} missing although the schema says otherwise; restore the latest backup", missing.join(", ")),
+        ),
+        Err(error) => fail("tables", format!("{error:#}")),
+    }
+}
+
+/// What PostgreSQL must not have switched off; of SQLite we set it ourselves.
+fn durability(store: &Store) -> Option<Check> {
+    const SQL: &str =
+        "SELECT name::text, setting::text FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') ORDER BY name";
+    if store.engine() != EngineName::Postgres {
+        return None;
+    }
+    let settings = store.read_here(&Scope::all(), |conn| conn.query(SQL, &[], |row| Ok((row.text(0)?, row.text(1)?))));
+    Some(match settings {
+        Ok(all) => match all.iter().find(|(_, setting)| setting != "on") {
+            None => pass("durability", "PostgreSQL syncs what it commits"),
+            Some((name, setting)) => fail(
+                "durability",
+                format!(
+                    "{name} is {setting} in PostgreSQL: what was acknowledged may be lost when the power fails; switch it on in postgresql.conf"
+                ),
+            ),
+        },
+        Err(error) => fail("durability", error.to_string()),
+    })
 }
 
 /// Whether the chain of the audit log holds, up to the checkpoints of its file.

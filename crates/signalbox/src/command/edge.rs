@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::Args;
 use ipnet::IpNet;
 use signalbox_core::clock::SystemClock;
-use signalbox_core::setting::Size;
+use signalbox_core::setting::{Size, network};
 use signalbox_edge::routes::Routes;
 use signalbox_edge::settings::{AccessLog, EdgeSettings, TlsSettings};
 use signalbox_edge::{Listening, Start};
@@ -39,7 +39,7 @@ pub struct Edge {
     #[arg(long)]
     upgrade: bool,
     /// A network of proxies whose forwarding headers are believed. May be given several times.
-    #[arg(long, value_name = "NETWORK")]
+    #[arg(long, value_name = "NETWORK", value_parser = network)]
     trusted_proxy: Vec<IpNet>,
     /// Event loops (default: one per core).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]

@@ -3,7 +3,6 @@
 use clap::Subcommand;
 use serde_json::json;
 use signalbox_access::trail::{Deed, note};
-use signalbox_core::clock::{Clock as _, SystemClock};
 use signalbox_core::time::Micros;
 use signalbox_crypto::keyring::{KeyInfo, Keyring, KeyringError};
 use signalbox_store::Scope;
@@ -32,9 +31,8 @@ impl Key {
     pub fn run(self) -> anyhow::Result<()> {
         match self {
             Key::List(common) => {
-                let now = SystemClock.now();
-                let ring = keyfile::load_or_create(&common.settings(None, false)?.server.data, now)?;
-                print(common.output, &ring.list(now), |keys| {
+                let open = common.set_up()?;
+                print(common.output, &open.keyring()?.list(open.clock.now()), |keys| {
                     let until = |key: &KeyInfo| key.verify_until.map_or("-".into(), |at| at.to_string());
                     let row = |key: &KeyInfo| {
                         vec![key.id.to_string(), key.state.into(), key.sign_from.to_string(), until(key)]

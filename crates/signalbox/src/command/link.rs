@@ -8,6 +8,7 @@ use serde::Serialize;
 use signalbox_access::principals;
 use signalbox_core::id::{CampaignId, ContactId, LinkId, MessageId};
 use signalbox_core::setting::Period;
+use signalbox_core::time::DAY;
 use signalbox_crypto::keyring::VERIFY_FOR;
 use signalbox_crypto::link::{Destination, Link as Target, sign_click, sign_open};
 use signalbox_events::record::most;
@@ -86,6 +87,18 @@ fn check_key(what: &str, key: &str) -> anyhow::Result<()> {
 impl Mint {
     fn run(self) -> anyhow::Result<()> {
         check_key("campaign's name", &self.campaign)?;
+        let lasts = match self.expires.map(Period::micros) {
+            Some(0) => {
+                bail!("--expires 0 makes links that have expired already; name how long they work, for example 90d")
+            }
+            Some(lasts) if lasts > VERIFY_FOR => {
+                bail!(
+                    "--expires is at most {}d: so long are the keys kept that links are checked with",
+                    VERIFY_FOR / DAY
+                )
+            }
+            lasts => lasts.unwrap_or(VERIFY_FOR),
+        };
         let destination = match (self.kind, &self.url) {
             (Kind::Click, Some(url)) => Some(Destination::parse(url)?),
             (Kind::Click, None) => bail!("a click needs a destination: add --url https://…"),
@@ -98,11 +111,10 @@ impl Mint {
         if let Some(message) = &self.message {
             check_key("message's key", message)?;
         }
-        let open = self.common.open()?;
+        let open = self.common.set_up()?;
         let ring = open.keyring()?;
         let now = open.clock.now();
-        let expires =
-            now.plus(self.expires.map_or(VERIFY_FOR, |period| i64::try_from(period.0.as_micros()).unwrap_or(i64::MAX)));
+        let expires = now.plus(lasts);
         let (principal, campaign, link, recipient, message) = open
             .store
             .write_here(&Scope::all(), |conn| {

@@ -19,6 +19,7 @@ mod session;
 mod shim;
 mod user;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,7 +31,7 @@ use crate::installation::{Installation, Schema};
 use crate::output::Output;
 use crate::settings::{self, Overrides, Settings};
 
-/// Sends, tracks, releases and watches email-driven products.
+/// Tracks what happens to mail: opens, clicks and events, judged, counted and reported.
 #[derive(Debug, Parser)]
 #[command(name = "signalbox", version, propagate_version = true)]
 pub struct Cli {
@@ -121,8 +122,36 @@ impl Common {
 
     /// Opens the installation for a command that works beside a running server or without one.
     fn open(&self) -> anyhow::Result<Installation> {
+        Installation::open(self.settings(None, false)?, Schema::Require, Faults::default(), false)
+    }
+
+    /// As [`Common::open`], for a command that makes what the first start of a server may need: sets up what is not there.
+    fn set_up(&self) -> anyhow::Result<Installation> {
         Installation::open(self.settings(None, false)?, Schema::MakeOrRequire, Faults::default(), false)
     }
+}
+
+/// Puts the options that every command takes behind all words of the command, wherever they stand.
+pub fn options_behind(words: Vec<OsString>) -> Vec<OsString> {
+    const EVERYWHERE: [&str; 3] = ["--data", "--config", "--output"];
+    let (mut command, mut options) = (Vec::with_capacity(words.len()), Vec::new());
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        if word == "--" {
+            options.push(word);
+            break;
+        }
+        let text = word.to_str().unwrap_or_default();
+        if EVERYWHERE.contains(&text) {
+            options.push(word);
+            options.extend(words.next());
+        } else if EVERYWHERE.iter().any(|name| text.strip_prefix(name).is_some_and(|rest| rest.starts_with('='))) {
+            options.push(word);
+        } else {
+            command.push(word);
+        }
+    }
+    command.into_iter().chain(options).chain(words).collect()
 }
 
 /// Runs what the command line says.
@@ -152,4 +181,33 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Shim(command) => command.run(),
     }?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_before_the_command_are_read_as_if_they_stood_behind_it() {
+        let behind = |line: &str| {
+            let words = options_behind(line.split(' ').map(OsString::from).collect());
+            words.join(" ".as_ref()).into_string().unwrap()
+        };
+        for (line, read) in [
+            ("x --data d events count", "x events count --data d"),
+            (
+                "x --data=d --output json --config c serve --listen a",
+                "x serve --listen a --data=d --output json --config c",
+            ),
+            ("x --data d edge -- y", "x edge --data d -- y"),
+            ("x events count --data d", "x events count --data d"),
+            ("x events --data d count", "x events count --data d"),
+            ("x link mint --database d --output", "x link mint --database d --output"),
+            ("x --help", "x --help"),
+            ("x --data", "x --data"),
+            ("x --data d", "x --data d"),
+        ] {
+            assert_eq!(behind(line), read, "{line}");
+        }
+    }
 }

@@ -34,7 +34,7 @@ impl Principal {
                 })
             }
             Principal::Create { common, name } => {
-                let open = common.open()?;
+                let open = common.set_up()?;
                 let act = open.act("principal create");
                 // Making one that exists is no mistake: scripts may run twice.
                 let id = open.change(|conn| match principals::find(conn, name.trim())? {

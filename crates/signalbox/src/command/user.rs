@@ -150,7 +150,7 @@ impl User {
 impl Create {
     fn run(self) -> anyhow::Result<()> {
         let email = Email::parse(&self.email)?;
-        let open = self.common.open()?;
+        let open = self.common.set_up()?;
         let reach = open.reach(&self.principal)?;
         let password = if self.password_stdin { Some(read_password(&email)?) } else { None };
         let has_password = password.is_some();

@@ -16,20 +16,32 @@ use super::stage::Stage;
 #[derive(Debug, Serialize)]
 pub struct Receipt {
     pub recipients: u32,
-    /// Sent, delivered and earlier events, recorded by the sender itself.
-    pub logged: usize,
     /// Opens and clicks that were played over HTTP.
-    pub requests: usize,
-    pub acknowledged: usize,
-    pub stored: usize,
-    /// Acknowledged and not stored.
-    pub lost: usize,
+    pub hits: Hits,
+    /// Sent, delivered and earlier events, which the demo writes into the log by itself.
+    pub seeded: Seeded,
     /// Played as → judged as → how many.
     pub verdicts: BTreeMap<&'static str, BTreeMap<&'static str, usize>>,
     pub agreement_percent: f64,
     pub requests_per_second: f64,
     pub p50_ms: f64,
     pub p99_ms: f64,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Hits {
+    pub sent: usize,
+    pub acknowledged: usize,
+    /// Of the acknowledged.
+    pub stored: usize,
+    /// Acknowledged and not stored.
+    pub lost: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Seeded {
+    pub written: usize,
+    pub stored: usize,
 }
 
 const CLASSES: [Class; 3] = [Class::Human, Class::PrivacyProxy, Class::Machine];
@@ -48,7 +60,9 @@ impl Receipt {
                 Ok(())
             })
         })?;
-        let acknowledged = || played.iter().filter_map(|one| one.event.as_ref()).chain(&stage.logged);
+        let acknowledged: Vec<&String> = played.iter().filter_map(|one| one.event.as_ref()).collect();
+        let is_stored = |id: &&String| stored.contains(*id);
+        let found = acknowledged.iter().copied().filter(is_stored).count();
         let mut verdicts: BTreeMap<&'static str, BTreeMap<&'static str, usize>> = BTreeMap::new();
         let mut agreed = 0;
         for one in played {
@@ -65,11 +79,13 @@ impl Receipt {
         };
         Ok(Self {
             recipients: stage.recipients,
-            logged: stage.logged.len(),
-            requests: played.len(),
-            acknowledged: acknowledged().count(),
-            stored: stored.len(),
-            lost: acknowledged().filter(|id| !stored.contains(*id)).count(),
+            hits: Hits {
+                sent: played.len(),
+                acknowledged: acknowledged.len(),
+                stored: found,
+                lost: acknowledged.len() - found,
+            },
+            seeded: Seeded { written: stage.logged.len(), stored: stage.logged.iter().filter(is_stored).count() },
             verdicts,
             agreement_percent: agreed as f64 * 100.0 / played.len().max(1) as f64,
             requests_per_second: played.len() as f64 / took.as_secs_f64(),
@@ -83,13 +99,18 @@ impl Receipt {
         let mut text = String::from("receipt\n");
         let _ = writeln!(
             text,
-            "  events     acknowledged {}  stored {}  lost {}",
-            self.acknowledged, self.stored, self.lost
+            "  hits       sent {}  acknowledged {}  stored {}  lost {}",
+            self.hits.sent, self.hits.acknowledged, self.hits.stored, self.hits.lost
         );
         let _ = writeln!(
             text,
-            "  hits       {} played at {:.0} a second   p50 {:.1} ms  p99 {:.1} ms",
-            self.requests, self.requests_per_second, self.p50_ms, self.p99_ms
+            "  speed      {:.0} hits a second   p50 {:.1} ms  p99 {:.1} ms",
+            self.requests_per_second, self.p50_ms, self.p99_ms
+        );
+        let _ = writeln!(
+            text,
+            "  history    {} events written by the demo itself, stored {}",
+            self.seeded.written, self.seeded.stored
         );
         let _ = writeln!(text, "  verdicts   as played {:.1} %", self.agreement_percent);
         let _ = writeln!(text, "    {:15} {:>10} {:>15} {:>9}", "played as", "human", "privacy proxy", "machine");

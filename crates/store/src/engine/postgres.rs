@@ -287,9 +287,9 @@ impl Transaction<'_> {
         Ok(rows.len() as u64)
     }
 
-    pub(crate) fn script(&mut self, sql: &str) -> Result<(), StoreError> {
+    pub(crate) fn script(&mut self, sql: &str, name: &str) -> Result<(), StoreError> {
         self.open()?;
-        self.engine.block(self.client.batch_execute(sql)).map_err(|error| map_error(&error, sql))
+        self.engine.block(self.client.batch_execute(sql)).map_err(|error| map_error(&error, name))
     }
 
     /// Streams a large result instead of holding it.

@@ -12,6 +12,7 @@ use crate::engine::turns::Turns;
 use crate::error::StoreError;
 use crate::health::Health;
 use crate::insert::{Column, Insert};
+use crate::shape;
 use crate::store::Faults;
 use crate::value::{Row, Value};
 
@@ -44,9 +45,9 @@ impl Sqlite {
         if rusqlite::version_number() < NEEDED_NUMBER {
             return Err(StoreError::OldEngine { found: rusqlite::version().into(), needed: NEEDED });
         }
-        let writer = connect(&path, faults)?;
+        let writer = connect(&path, faults, shape::LEDGER_TABLE)?;
         pragma_batch(&writer, &format!("PRAGMA cache_size = -{WRITER_CACHE_KIB}"))?;
-        let readers = (0..READERS).map(|_| connect(&path, faults)).collect::<Result<_, _>>()?;
+        let readers = (0..READERS).map(|_| connect(&path, faults, shape::LEDGER_TABLE)).collect::<Result<_, _>>()?;
         Ok(Self {
             path,
             faults,
@@ -113,7 +114,7 @@ impl Sqlite {
 
     /// A connection for [`Sqlite::tidy`].
     pub(crate) fn checkpointer(&self) -> Result<Connection, StoreError> {
-        connect(&self.path, self.faults)
+        connect(&self.path, self.faults, shape::LEDGER_TABLE)
     }
 }
 
@@ -148,10 +149,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-pub(crate) fn connect(path: &Path, faults: Faults) -> Result<Connection, StoreError> {
+/// Opens a database whose tables include `mark`, or that has none. Another one is not touched.
+pub(crate) fn connect(path: &Path, faults: Faults, mark: &str) -> Result<Connection, StoreError> {
+    make_private(path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(|error| map_error(error, "open"))?;
     conn.busy_timeout(BUSY_PATIENCE).map_err(|error| map_error(error, "open"))?;
+    refuse_foreign(&conn, path, mark)?;
     let synchronous = if faults.sync_normal { "NORMAL" } else { "FULL" };
     let setup = format!(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA wal_autocheckpoint = 0;
@@ -174,6 +178,30 @@ pub(crate) fn connect(path: &Path, faults: Faults) -> Result<Connection, StoreEr
     })?;
     conn.set_prepared_statement_cache_capacity(128);
     Ok(conn)
+}
+
+/// Makes the file where it is missing, whatever the umask says. SQLite gives the files beside it the same mode.
+fn make_private(path: &Path) {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    // A file that is there is not opened (see [`settle`]); what else stands in the way, SQLite tells.
+    let _ = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+}
+
+/// Before anything is set: already the mode of the journal is stored in the file.
+fn refuse_foreign(conn: &Connection, path: &Path, mark: &str) -> Result<(), StoreError> {
+    let shape = conn.prepare(shape::SQLITE).and_then(|mut statement| {
+        let mut shape = shape::Shape::new();
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            shape.entry(row.get(0)?).or_default().insert(row.get(1)?);
+        }
+        Ok(shape)
+    });
+    match shape {
+        Ok(shape) => shape::is_ours(&shape, mark, &path.display().to_string()).map(drop),
+        // What cannot be read is told by what comes next.
+        Err(_) => Ok(()),
+    }
 }
 
 fn looks_like_sqlite(path: &Path) -> bool {
@@ -218,8 +246,13 @@ pub(crate) fn commit(conn: &Connection, health: &Health) -> Result<(), StoreErro
 }
 
 pub(crate) fn map_error(error: rusqlite::Error, statement: &str) -> StoreError {
-    let rusqlite::Error::SqliteFailure(failure, message) = &error else {
-        return StoreError::Sql { statement: statement.to_owned(), message: error.to_string() };
+    let (failure, message) = match &error {
+        rusqlite::Error::SqliteFailure(failure, message) => (failure, message),
+        // Its own words hold the statement.
+        rusqlite::Error::SqlInputError { msg, .. } => {
+            return StoreError::Sql { statement: statement.to_owned(), message: msg.clone() };
+        }
+        _ => return StoreError::Sql { statement: statement.to_owned(), message: error.to_string() },
     };
     let message = message.clone().unwrap_or_else(|| failure.to_string());
     match failure.code {
@@ -356,8 +389,8 @@ impl Transaction<'_> {
         Ok(written)
     }
 
-    pub(crate) fn script(&mut self, sql: &str) -> Result<(), StoreError> {
-        self.conn.execute_batch(sql).map_err(|error| map_error(error, sql))
+    pub(crate) fn script(&mut self, sql: &str, name: &str) -> Result<(), StoreError> {
+        self.conn.execute_batch(sql).map_err(|error| map_error(error, name))
     }
 }
 

@@ -12,6 +12,7 @@ use crate::health::Health;
 use crate::log::{LogRow, NewRow, checked};
 use crate::store::Faults;
 
+const TABLE: &str = "intake";
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS intake (
     first_seq INTEGER PRIMARY KEY, count INTEGER NOT NULL, checksum INTEGER NOT NULL, body BLOB NOT NULL) STRICT";
 /// How many projected rows one append clears away at most.
@@ -31,7 +32,7 @@ pub(crate) fn open_writer(path: &Path, faults: Faults, health: Arc<Health>, floo
 }
 
 fn open(path: &Path, faults: Faults) -> Result<Connection, StoreError> {
-    let conn = connect(path, faults)?;
+    let conn = connect(path, faults, TABLE)?;
     conn.execute_batch(SCHEMA).map_err(|error| map_error(error, SCHEMA))?;
     Ok(conn)
 }

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Barrier};
 
 use signalbox_core::time::Micros;
-use signalbox_store::{Migration, Plan, Scope, Store, StoreError};
+use signalbox_store::{Migration, Plan, Progress, Scope, Store, StoreError};
 
 use crate::on_both_engines;
-use crate::place::Place;
+use crate::place::{Place, run_sql};
 
 on_both_engines!(
     a_plan_tells_and_runs_nothing,
@@ -16,6 +16,10 @@ on_both_engines!(
     a_changed_migration_is_refused,
     a_newer_schema_is_refused,
     a_migration_that_fails_leaves_nothing,
+    a_plan_writes_nothing,
+    how_far_a_database_is,
+    tables_of_another_program_are_refused,
+    what_is_missing_is_named,
 );
 
 const NOW: Micros = Micros(1_780_000_000_000_000);
@@ -161,6 +165,84 @@ fn a_migration_that_fails_leaves_nothing(place: &Place) {
     let error = store.migrate(&[BROKEN], NOW).unwrap_err();
     assert!(matches!(error, StoreError::Sql { .. }), "{error}");
     assert!(exists(&store, "good") && !exists(&store, "half"));
+    let words = error.to_string();
+    assert!(words.contains("migration 120 (half)") && !words.contains("CREATE TABLE"), "{words}");
     let applied = store.migrate(&[MENDED], NOW).unwrap();
     assert_eq!(applied.iter().map(|step| step.number).collect::<Vec<_>>(), [120]);
+}
+
+fn a_plan_writes_nothing(place: &Place) {
+    let store = place.open();
+    store.migration_plan(&[FIRST]).unwrap();
+    store.require_schema(&[FIRST]).unwrap_err();
+    assert!(!exists(&store, "schema_migration"));
+}
+
+fn how_far_a_database_is(place: &Place) {
+    let store = place.open();
+    assert_eq!(store.progress().unwrap(), Progress::New);
+    store.begin().unwrap();
+    store.begin().unwrap();
+    assert_eq!(store.progress().unwrap(), Progress::Begun);
+    assert_eq!(numbers(&store.migration_plan(&[FIRST]).unwrap()), [1, 110, 130]);
+    store.migrate(&[FIRST], NOW).unwrap();
+    assert_eq!(store.progress().unwrap(), Progress::At(130));
+    store.begin().unwrap();
+    assert_eq!(place.open().progress().unwrap(), Progress::At(130));
+}
+
+/// Statements past the store, as another program runs them.
+fn as_another(place: &Place, statements: &[&str]) {
+    match place.url() {
+        Some(url) => drop(run_sql(url, statements)),
+        None => {
+            let other = rusqlite::Connection::open(place.folder().join("signalbox.db")).unwrap();
+            statements.iter().for_each(|statement| other.execute_batch(statement).unwrap());
+        }
+    }
+}
+
+fn tables_of_another_program_are_refused(place: &Place) {
+    let names = ["foo", "bar", "baz", "shelf"];
+    let made = names.map(|name| format!("CREATE TABLE {name} (a int)"));
+    as_another(place, &made.each_ref().map(String::as_str));
+    let file = place.folder().join("signalbox.db");
+    let before = std::fs::read(&file).ok();
+    let open = || Store::open(&place.settings(4));
+    let outcomes = [
+        open().and_then(|store| store.migrate(&[FIRST], NOW)).map(drop),
+        open().and_then(|store| store.migration_plan(&[FIRST])).map(drop),
+        open().and_then(|store| store.require_schema(&[FIRST])),
+        open().and_then(|store| store.begin()),
+        open().and_then(|store| store.progress()).map(drop),
+    ];
+    for outcome in outcomes {
+        let error = outcome.unwrap_err();
+        assert!(matches!(error, StoreError::Foreign { .. }), "{error}");
+        let words = error.to_string();
+        assert!(words.contains("tables of another program (bar, baz, foo, \u{2026})"), "{words}");
+    }
+    assert_eq!(std::fs::read(&file).ok(), before, "not even the mode of its journal is changed");
+    // Other programs have a list of migrations, too.
+    let drops = names.map(|name| format!("DROP TABLE {name}"));
+    as_another(place, &drops.each_ref().map(String::as_str));
+    as_another(place, &["CREATE TABLE schema_migration (version int)"]);
+    let error = open().and_then(|store| store.migrate(&[FIRST], NOW)).unwrap_err();
+    assert!(error.to_string().contains("another program (schema_migration)"), "{error}");
+    as_another(place, &["DROP TABLE schema_migration"]);
+    open().unwrap().migrate(&[FIRST], NOW).unwrap();
+}
+
+fn what_is_missing_is_named(place: &Place) {
+    let store = place.open();
+    store.migrate(&[FIRST, SECOND], NOW).unwrap();
+    let missing = || {
+        let scratch = tempfile::tempdir().unwrap();
+        store.missing(&[FIRST, SECOND], scratch.path()).unwrap()
+    };
+    assert!(missing().is_empty(), "{:?}", missing());
+    as_another(place, &["CREATE TABLE somebody_s_own (a int)"]);
+    assert!(missing().is_empty(), "what is there beyond it does no harm: {:?}", missing());
+    as_another(place, &["ALTER TABLE shelf DROP COLUMN label", "DROP TABLE reader"]);
+    assert_eq!(missing(), ["reader", "shelf.label"]);
 }

@@ -1,12 +1,17 @@
 //! One connection of the hit listener.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::IpAddr;
-use std::time::Instant;
+use std::net::{IpAddr, Shutdown};
+use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 
 use crate::hit::Target;
+
+/// After the answer to what is not readable, what still comes is thrown away for so long, and so many bytes. Closing at once
+/// would make the kernel reset the connection, and a peer that is still sending would lose the answer (RFC 9112, section 9.6).
+const LINGER: Duration = Duration::from_secs(2);
+const MOST_LINGER_BYTES: usize = 1024 * 1024;
 
 /// An answer that waits for its commit.
 pub(super) struct Waiting {
@@ -31,6 +36,10 @@ pub(super) struct Connection {
     pub(super) readable: bool,
     /// Close when `output` is gone.
     pub(super) closing: bool,
+    /// Before it closes, hear out the peer.
+    pub(super) lingers: bool,
+    /// Since when it is heard out, and how many bytes that were.
+    heard: Option<(Instant, usize)>,
     /// When the last whole request was read, or the first byte of an unfinished one.
     pub(super) active: Instant,
 }
@@ -56,6 +65,8 @@ impl Connection {
             waiting: None,
             readable: false,
             closing: false,
+            lingers: false,
+            heard: None,
             active: Instant::now(),
         }
     }
@@ -92,6 +103,30 @@ impl Connection {
             }
             None => false,
         }
+    }
+
+    /// Closes our side and throws away what has come. `false` once that is all.
+    pub(super) fn linger(&mut self, scratch: &mut [u8]) -> bool {
+        let (since, mut bytes) = self.heard.unwrap_or_else(|| {
+            let _ = self.stream.shutdown(Shutdown::Write);
+            (Instant::now(), 0)
+        });
+        while bytes < MOST_LINGER_BYTES && since.elapsed() < LINGER {
+            match self.read(scratch) {
+                Got::Bytes(count) => bytes += count,
+                Got::End => return false,
+                Got::Nothing => {
+                    self.heard = Some((since, bytes));
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// Whether the peer had its time to take the last answer.
+    pub(super) fn is_heard_out(&self) -> bool {
+        self.heard.is_some_and(|(since, _)| since.elapsed() > LINGER)
     }
 
     /// Sends what is kept. `false` when the peer is gone.

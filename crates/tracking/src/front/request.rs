@@ -16,12 +16,18 @@ pub(super) enum Read<'b> {
     Partial,
     /// Not a hit, or one with a body or an upgrade: the web shell understands it.
     HandOver,
-    /// A head that is too large.
-    TooLarge,
-    /// Not HTTP.
-    Bad,
+    /// A head that is too large or not HTTP, of a request for a pixel or a link all the same.
+    Unreadable(Asked<'b>),
     /// A hit of `length` bytes.
     Hit { request: Request<'b>, length: usize, close: bool },
+}
+
+/// What the first line of an unreadable request asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Asked<'b> {
+    /// Without a token where the line has none that is text.
+    pub(super) path: Path<'b>,
+    pub(super) head: bool,
 }
 
 /// Whether the first bytes can still become a hit.
@@ -33,9 +39,19 @@ fn may_be_hit(buffer: &[u8]) -> bool {
     })
 }
 
-/// Whether a request that is not readable asked for a pixel all the same.
-pub(super) fn wants_pixel(buffer: &[u8]) -> bool {
-    buffer.starts_with(b"GET /o/")
+/// What a request that is not readable asked for: a pixel is a pixel, and a link a link. `None` for what is neither.
+pub(super) fn salvage(buffer: &[u8]) -> Option<Asked<'_>> {
+    let head = buffer.starts_with(b"HEAD ");
+    let target = buffer.strip_prefix(if head { b"HEAD ".as_slice() } else { b"GET " })?;
+    let line = target.split(|byte| matches!(byte, b'\r' | b'\n')).next().filter(|line| line.len() < target.len());
+    let text = line.and_then(|line| std::str::from_utf8(line).ok()).and_then(|line| line.rsplit_once(" HTTP/"));
+    let path = match text.and_then(|(target, _)| Path::parse(target)) {
+        Some(path) => path,
+        None if target.starts_with(b"/o/") => Path::Open(""),
+        None if target.starts_with(b"/c/") => Path::Click(""),
+        None => return None,
+    };
+    Some(Asked { path, head })
 }
 
 pub(super) fn read<'b>(buffer: &'b [u8], peer: IpAddr, proxies: &TrustedProxies) -> Read<'b> {
@@ -47,10 +63,11 @@ pub(super) fn read<'b>(buffer: &'b [u8], peer: IpAddr, proxies: &TrustedProxies)
     let length = match head.parse(buffer) {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) if buffer.len() < MOST_HEAD => return Read::Partial,
-        Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => return Read::TooLarge,
-        Err(_) => return Read::Bad,
+        Ok(httparse::Status::Partial) | Err(_) => return salvage(buffer).map_or(Read::HandOver, Read::Unreadable),
     };
-    let (Some(method), Some(target), Some(minor)) = (head.method, head.path, head.version) else { return Read::Bad };
+    let (Some(method), Some(target), Some(minor)) = (head.method, head.path, head.version) else {
+        return Read::HandOver;
+    };
     let Some(path) = Path::parse(target) else { return Read::HandOver };
     let mut headers = Headers::default();
     let mut close = minor == 0;
@@ -101,8 +118,9 @@ mod tests {
         match read(text.as_bytes(), "192.0.2.1".parse().unwrap(), &proxies) {
             Read::Partial => "partial",
             Read::HandOver => "hand over",
-            Read::TooLarge => "too large",
-            Read::Bad => "bad",
+            Read::Unreadable(Asked { path: Path::Open(_), head: false }) => "a pixel",
+            Read::Unreadable(Asked { path: Path::Open(_), head: true }) => "a pixel's head",
+            Read::Unreadable(Asked { path: Path::Click(_), .. }) => "a link",
             Read::Hit { close, .. } => {
                 if close {
                     "hit, close"
@@ -125,8 +143,25 @@ mod tests {
         assert_eq!(outcome("POST /o/abc.gif HTTP/1.1\r\n"), "hand over");
         assert_eq!(outcome("GET /o/abc.gif HTTP/1.1\r\ncontent-length: 5\r\n\r\nhello"), "hand over");
         assert_eq!(outcome("GET /o/abc.gif HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"), "hand over");
-        assert_eq!(outcome("GET /o/a\u{1} HTTP/9.9\r\n\r\n"), "bad");
-        assert_eq!(outcome(&format!("GET /o/{} HTTP/1.1\r\n", "a".repeat(MOST_HEAD))), "too large");
+        assert_eq!(outcome("GET /o/a\u{1} HTTP/9.9\r\n\r\n"), "a pixel");
+        assert_eq!(outcome("HEAD /o/a b.gif HTTP/1.1\r\n\r\n"), "a pixel's head");
+        assert_eq!(outcome("GET /c/\u{7f} HTTP/1.1\r\n\r\n"), "a link");
+        assert_eq!(outcome(&format!("GET /o/{} HTTP/1.1\r\n", "a".repeat(MOST_HEAD))), "a pixel");
+        assert_eq!(outcome(&format!("GET /c/{}", "a".repeat(MOST_HEAD))), "a link");
+        let many = "a: b\r\n".repeat(MOST_HEADERS + 1);
+        assert_eq!(outcome(&format!("GET /o/a.gif HTTP/1.1\r\n{many}\r\n")), "a pixel");
+    }
+
+    #[test]
+    fn the_token_of_an_unreadable_request_is_kept_where_it_is_whole() {
+        let path = |bytes| salvage(bytes).map(|asked: Asked<'_>| asked.path);
+        assert_eq!(path(b"GET /c/abc HTTP/1.1\r\nbad header\r\n"), Some(Path::Click("abc")));
+        assert_eq!(path(b"HEAD /o/abc.gif?x HTTP/1.1\nbad"), Some(Path::Open("abc")));
+        assert_eq!(path(b"GET /c/abc HTTP/1.1"), Some(Path::Click("")), "the line may go on");
+        assert_eq!(path(b"GET /c/abc"), Some(Path::Click("")), "the token may go on");
+        assert_eq!(path(b"GET /c/\xff\xfe HTTP/1.1\r\n"), Some(Path::Click("")));
+        assert_eq!(path(b"GET /x/abc HTTP/1.1\r\n"), None);
+        assert_eq!(path(b"POST /c/abc HTTP/1.1\r\n"), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use signalbox_core::id::EventId;
 use signalbox_core::time::Micros;
 
 use crate::answer::{CSP, EVENT_ID_HEADER, GIF, INVALID_PAGE, NO_STORE};
-use crate::hit::Target;
+use crate::hit::{Path, Target};
 
 /// The value of the Date header, rendered once a second.
 #[derive(Default)]
@@ -80,8 +80,12 @@ pub(super) fn target(out: &mut Vec<u8>, target: &Target, event: Option<i64>, fra
     }
 }
 
-/// What a click on a link that is not valid gets.
-pub(super) fn invalid_page(out: &mut Vec<u8>, frame: Frame<'_>) {
+/// What a request with a token that is not valid gets.
+pub(super) fn invalid(out: &mut Vec<u8>, is_open: bool, frame: Frame<'_>) {
+    if is_open { self::target(out, &Target::Pixel, None, frame) } else { invalid_page(out, frame) }
+}
+
+fn invalid_page(out: &mut Vec<u8>, frame: Frame<'_>) {
     start(out, "404 Not Found", frame);
     line(
         out,
@@ -96,20 +100,25 @@ pub(super) fn invalid_page(out: &mut Vec<u8>, frame: Frame<'_>) {
     }
 }
 
-/// An answer without a page, after which the connection closes.
-pub(super) fn refusal(out: &mut Vec<u8>, status: &str, date: &str) {
-    start(out, status, Frame { head: false, close: true, date });
-    out.extend_from_slice(b"content-length: 0\r\n\r\n");
-}
-
-/// A pixel for a request that begins with `start` and that the web shell could not read.
+/// A pixel, or the page for a link, for a request that begins with `start` and that the web shell could not read.
 pub fn unreadable(start: &[u8]) -> Option<Vec<u8>> {
-    super::request::wants_pixel(start).then(|| {
-        let mut out = Vec::new();
-        let kind = "connection: close\r\ncontent-type: image/gif\r\nx-content-type-options: nosniff\r\n";
-        line(&mut out, &["HTTP/1.1 200 OK\r\ncache-control: ", NO_STORE, "\r\n", kind]);
-        let _ = write!(Out(&mut out), "content-length: {}\r\n\r\n", GIF.len());
-        out.extend_from_slice(GIF);
-        out
-    })
+    let asked = super::request::salvage(start)?;
+    let mut out = Vec::new();
+    let (status, kind, body) = match asked.path {
+        Path::Open(_) => ("200 OK", "image/gif".to_owned(), GIF.as_slice()),
+        Path::Click(_) => (
+            "404 Not Found",
+            format!("text/html; charset=utf-8\r\ncontent-security-policy: {CSP}"),
+            INVALID_PAGE.as_bytes(),
+        ),
+    };
+    line(
+        &mut out,
+        &["HTTP/1.1 ", status, "\r\ncache-control: ", NO_STORE, "\r\nconnection: close\r\ncontent-type: ", &kind],
+    );
+    let _ = write!(Out(&mut out), "\r\nx-content-type-options: nosniff\r\ncontent-length: {}\r\n\r\n", body.len());
+    if !asked.head {
+        out.extend_from_slice(body);
+    }
+    Some(out)
 }

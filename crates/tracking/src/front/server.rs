@@ -251,7 +251,10 @@ impl Loop {
                 return;
             }
             if connection.closing {
-                return self.close(slot);
+                if !connection.lingers || !connection.linger(scratch) {
+                    self.close(slot);
+                }
+                return;
             }
             if !connection.input.is_empty() && self.understand(slot, None, out) {
                 continue;
@@ -293,10 +296,12 @@ impl Loop {
                 self.hand_over(slot, bytes.to_vec());
                 return false;
             }
-            Read::TooLarge => return self.refuse(slot, "431 Request Header Fields Too Large", out),
-            // Whatever the token: a pixel is a pixel.
-            Read::Bad if request::wants_pixel(bytes) => return self.refuse_with_pixel(slot, out),
-            Read::Bad => return self.refuse(slot, "400 Bad Request", out),
+            Read::Unreadable(asked) => {
+                let target = self.gate.target(&self.ring, asked.path, self.now);
+                let is_open = matches!(asked.path, Path::Open(_));
+                let head = asked.head;
+                return self.answer_unreadable(slot, target, is_open, head, out);
+            }
         };
         let verdict = self.gate.judge(&self.ring, &request, self.now, &mut self.packed);
         let (head, is_open) = (request.head, matches!(request.path, Path::Open(_)));
@@ -324,11 +329,7 @@ impl Loop {
             }
             Verdict::Invalid => {
                 self.counters.invalid.inc();
-                if is_open {
-                    response::target(out, &Target::Pixel, None, frame);
-                } else {
-                    response::invalid_page(out, frame);
-                }
+                response::invalid(out, is_open, frame);
             }
         }
         if !connection.send(out) {
@@ -337,23 +338,30 @@ impl Loop {
         true
     }
 
-    fn refuse(&mut self, slot: usize, status: &str, out: &mut Vec<u8>) -> bool {
+    /// Answers what cannot be read as a whole as far as its first line goes, records nothing, and closes.
+    fn answer_unreadable(
+        &mut self,
+        slot: usize,
+        target: Option<Target>,
+        is_open: bool,
+        head: bool,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let frame = Frame { head, close: true, date: self.date.at(self.now) };
         out.clear();
-        response::refusal(out, status, self.date.at(self.now));
-        let connection = &mut self.connections[slot];
-        connection.closing = true;
-        if !connection.send(out) {
-            self.close(slot);
+        match target {
+            Some(target) => {
+                self.counters.unrecorded_request.inc();
+                response::target(out, &target, None, frame);
+            }
+            None => {
+                self.counters.invalid.inc();
+                response::invalid(out, is_open, frame);
+            }
         }
-        true
-    }
-
-    fn refuse_with_pixel(&mut self, slot: usize, out: &mut Vec<u8>) -> bool {
-        out.clear();
-        self.counters.invalid.inc();
-        response::target(out, &Target::Pixel, None, Frame { head: false, close: true, date: self.date.at(self.now) });
         let connection = &mut self.connections[slot];
         connection.closing = true;
+        connection.lingers = true;
         if !connection.send(out) {
             self.close(slot);
         }
@@ -446,8 +454,9 @@ impl Loop {
         }
         let stale = |connection: &Connection| {
             let unfinished = !connection.input.is_empty() || !connection.output.is_empty();
-            connection.waiting.is_none()
-                && connection.active.elapsed() > if unfinished { HEAD_PATIENCE } else { IDLE_PATIENCE }
+            connection.is_heard_out()
+                || connection.waiting.is_none()
+                    && connection.active.elapsed() > if unfinished { HEAD_PATIENCE } else { IDLE_PATIENCE }
         };
         let stale: Vec<_> =
             self.connections.iter().filter(|(_, connection)| stale(connection)).map(|(slot, _)| slot).collect();

@@ -28,6 +28,15 @@ const BODY_PATIENCE: Duration = Duration::from_secs(10);
 pub(super) const UNIT_BYTES: usize = 64 << 10;
 pub(super) const UNITS: usize = 512;
 
+/// Names that NDJSON goes by.
+const LINES: [&str; 5] = [
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/x-jsonlines",
+    "application/jsonlines",
+];
+
 /// What became of a batch.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Receipt {
@@ -60,7 +69,7 @@ pub(super) async fn record(
         request_id: if origin.trusted { &origin.request_id } else { "" },
         now,
     };
-    let items = split(&body, tracking.batch_events).map_err(Refusal::bad_request)?;
+    let items = split(&body, is_lines(&headers), tracking.batch_events).map_err(Refusal::bad_request)?;
     let mut packed = Packed::default();
     let (mut ids, mut errors) = (Vec::with_capacity(items.len()), Vec::new());
     for (index, item) in items.iter().enumerate() {
@@ -107,6 +116,13 @@ pub(super) async fn record(
     }
 }
 
+/// Whether the content type says: one event per line.
+fn is_lines(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    LINES.iter().any(|name| kind.eq_ignore_ascii_case(name))
+}
+
 fn announced_bytes(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
@@ -150,7 +166,8 @@ async fn read_body(headers: &HeaderMap, body: Body, most: usize) -> Reply<Bytes>
         }
     }
     let raw = Bytes::from(raw);
-    match headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?")) {
+    let coding = headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?").trim());
+    match coding.map(str::to_ascii_lowercase).as_deref() {
         None | Some("identity" | "") => Ok(raw),
         Some("gzip" | "x-gzip") => {
             // A few bytes may stand for gigabytes: reading stops at the limit, on a thread that may block.

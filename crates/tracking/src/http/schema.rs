@@ -143,7 +143,9 @@ pub fn schema(kind: Kind) -> Value {
     let mut required = vec!["kind"];
     match kind {
         Kind::Clicked => {
-            add("url", text(most::URL, "Where the click led."));
+            let mut url = text(most::URL, "Where the click led: an `http` or `https` address.");
+            url["pattern"] = json!(WEB);
+            add("url", url);
             add("link", id(LinkId::PREFIX, "`lnk_…`, instead of url."));
         }
         Kind::Converted => {
@@ -203,4 +205,7 @@ const OF_SOME: [&str; 8] = ["url", "link", "value", "currency", "name", "bounce_
 /// Not blank, and without control characters.
 const TEXT: &str =
     "^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f][^\\u0000-\\u001f\\u007f-\\u009f]*$";
+/// An address of the web, without control characters.
+const WEB: &str =
+    "^[Hh][Tt][Tt][Pp][Ss]?://[^/?#:\\s\\u0000-\\u001f\\u007f-\\u009f][^\\u0000-\\u001f\\u007f-\\u009f]*$";
 const NO_CONTROL: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$";

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::figures::Engine;
+use super::verdict::Verdict;
 use super::{catch_up, memory};
 use crate::guard::Guard;
 use crate::load::agents::agents;
@@ -58,6 +59,32 @@ pub(crate) struct HistoryFigures {
 struct Percentiles {
     p50: f64,
     p99: f64,
+}
+
+impl HistoryFigures {
+    /// What they are held against.
+    pub(crate) fn verdicts(&self) -> Vec<Verdict> {
+        let verdict = |what: &str, target, measured, meets| Verdict {
+            what: format!("{:?}: {what}", self.engine),
+            target,
+            measured,
+            meets,
+        };
+        let (report, timeline, rebuild) = (self.report_ms.p99, self.timeline_ms.p99, self.rebuild_events_per_second);
+        vec![
+            verdict("report of a campaign, p99 ms", "< 50", format!("{report:.1}"), report < 50.0),
+            verdict("timeline of a contact, p99 ms", "< 20", format!("{timeline:.1}"), timeline < 20.0),
+            verdict("rebuild, events/s", "\u{2265} 300,000", format!("{rebuild:.0}"), rebuild >= 300_000.0),
+        ]
+    }
+
+    /// Speed depends on the machine. That a rebuild finds the live figures does not.
+    pub(crate) fn ensure_equal(&self) -> Result<()> {
+        if !self.rebuild_equal {
+            bail!("over {} events the rebuilt figures differ from the live ones", self.events);
+        }
+        Ok(())
+    }
 }
 
 impl History {
@@ -258,6 +285,29 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn figures_are_held_against_their_targets() {
+        let of = |p99, rebuild_events_per_second, rebuild_equal| HistoryFigures {
+            engine: Engine::Sqlite,
+            events: 1,
+            taken_in_per_second: 1.0,
+            projected_by_seconds: 1.0,
+            store_bytes: 1,
+            report_ms: Percentiles { p50: 1.0, p99 },
+            overview_ms: Percentiles { p50: 1.0, p99 },
+            timeline_ms: Percentiles { p50: 1.0, p99 },
+            server_memory: memory::Memory { now_bytes: 1, peak_bytes: 1 },
+            rebuild_events_per_second,
+            rebuild_equal,
+        };
+        let met = |figures: HistoryFigures| figures.verdicts().iter().map(|verdict| verdict.meets).collect::<Vec<_>>();
+        assert_eq!(met(of(10.0, 400_000.0, true)), [true, true, true]);
+        assert_eq!(met(of(30.0, 299_999.0, true)), [true, false, false]);
+        assert_eq!(met(of(50.0, 300_000.0, true)), [false, false, true]);
+        assert!(of(1.0, 1.0, true).ensure_equal().is_ok());
+        assert!(of(1.0, 1.0, false).ensure_equal().is_err());
+    }
 
     #[test]
     fn instants_are_written() {

@@ -11,7 +11,7 @@ use crate::setup::node;
 
 const SCRIPT: &str = include_str!("../../node/pages.mjs");
 
-pub(crate) fn run(binary: &Path, requests: u32) -> Result<()> {
+pub(crate) fn run(binary: &Path, requests: u32, json: Option<&Path>) -> Result<()> {
     let modules = node::ensure(true)?;
     let folder = tempfile::tempdir()?;
     let script = folder.path().join("pages.mjs");
@@ -19,6 +19,9 @@ pub(crate) fn run(binary: &Path, requests: u32) -> Result<()> {
     let (demo, server, link) = start(binary)?;
     let mut measure = Command::new("node");
     measure.arg(&script).env("MODULES", modules).env("SERVER", server).env("LINK", link);
+    if let Some(file) = json {
+        measure.env("JSON_FILE", std::path::absolute(file)?);
+    }
     let measured = process::run(measure.env("REQUESTS", requests.to_string()));
     drop(demo);
     measured

@@ -1,7 +1,7 @@
 //! The figures as tables for people.
 
 use super::figures::{Comparison, EngineFigures, Figures, Side};
-use super::verdict::Verdict;
+use super::verdict::{self, Verdict};
 
 pub(crate) fn figures(figures: &Figures) {
     let machine = &figures.machine;
@@ -16,11 +16,7 @@ pub(crate) fn figures(figures: &Figures) {
 }
 
 pub(crate) fn verdicts(verdicts: &[Verdict]) {
-    println!();
-    for verdict in verdicts {
-        let word = if verdict.meets { "meets " } else { "MISSES" };
-        println!("{word}  {:<52}{:>10}  ({})", verdict.what, verdict.measured, verdict.target);
-    }
+    print!("\n{}", verdict::lines(verdicts));
 }
 
 fn engine_figures(figures: &EngineFigures) {

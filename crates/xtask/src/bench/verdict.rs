@@ -13,6 +13,15 @@ pub(crate) fn verdicts(figures: &Figures) -> Vec<Verdict> {
     figures.engines.iter().flat_map(of_engine).collect()
 }
 
+/// How the verdicts are told, a line each.
+pub(crate) fn lines(verdicts: &[Verdict]) -> String {
+    let line = |verdict: &Verdict| {
+        let word = if verdict.meets { "meets " } else { "MISSES" };
+        format!("{word}  {:<52}{:>10}  ({})\n", verdict.what, verdict.measured, verdict.target)
+    };
+    verdicts.iter().map(line).collect()
+}
+
 fn of_engine(figures: &EngineFigures) -> Vec<Verdict> {
     let engine = figures.engine;
     let mut verdicts = Vec::new();

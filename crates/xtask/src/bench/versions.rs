@@ -31,6 +31,7 @@ pub(crate) struct Versions {
 }
 
 /// Recorded requests per second of this version over those of the earlier one.
+#[derive(serde::Serialize)]
 pub(crate) struct Ratio {
     pub(crate) rounds: Vec<f64>,
     pub(crate) mean: f64,

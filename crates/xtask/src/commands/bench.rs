@@ -169,6 +169,8 @@ struct Pages {
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     requests: u32,
     #[command(flatten)]
+    figures: Output,
+    #[command(flatten)]
     measured: Measured,
 }
 
@@ -184,6 +186,8 @@ struct VersionsArgs {
     seconds: u64,
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u64).range(3..))]
     rounds: u64,
+    #[command(flatten)]
+    figures: Output,
 }
 
 impl VersionsArgs {
@@ -201,7 +205,7 @@ impl VersionsArgs {
             ratio.high_95,
             ratio.rounds.len()
         );
-        Ok(())
+        self.figures.write(&ratio)
     }
 }
 
@@ -283,7 +287,7 @@ impl Pages {
         let guard = Guard::start()?;
         tools::ensure(&guard, tools::FOR_TESTS, true)?;
         let binary = self.measured.path()?;
-        pages::run(&binary, self.requests)
+        pages::run(&binary, self.requests, self.figures.json.as_deref())
     }
 }
 
@@ -297,7 +301,11 @@ impl HistoryArgs {
             Engine::Postgres => Some(tracking::start_postgres(&guard)?),
         };
         let history = History { guard, binary, events: self.events, engine: self.engine, folder: self.dir, postgres };
-        self.figures.print(&history.run()?)
+        let figures = history.run()?;
+        self.figures.print(&figures)?;
+        // The figures on standard output are for programs.
+        eprint!("\n{}", verdict::lines(&figures.verdicts()));
+        figures.ensure_equal()
     }
 }
 

@@ -1,9 +1,14 @@
+use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use rustix::process::Signal;
 
+use crate::bench::figures::Engine;
+use crate::bench::history::History;
+use crate::bench::verdict;
 use crate::guard::Guard;
 use crate::process;
 use crate::services::postgres::Postgres;
@@ -12,13 +17,16 @@ use crate::setup::{node, python, tools};
 use crate::stages::Stages;
 use crate::workspace::Workspace;
 
+const LONG_EVENTS: u64 = 10_000_000;
+
 /// Set up what the tests need, then run all of them
 ///
 /// On Debian as root it installs what is missing; elsewhere it says what that is. It starts a throwaway PostgreSQL
 /// cluster, builds the release binary, runs the tests of the whole workspace, and leaves nothing behind.
 #[derive(Args)]
 pub(crate) struct Test {
-    /// Also run the long suites: kill -9 × 300, power loss × 50, 10 million events
+    /// Run the long form of the suites: kill -9 × 300, power loss × 50; without a filter, also a history of 10 million
+    /// events, which must be rebuilt to the same figures
     #[arg(long)]
     long: bool,
     /// Install nothing: fail and say what is missing
@@ -26,6 +34,21 @@ pub(crate) struct Test {
     no_setup: bool,
     /// Run only the tests whose names contain one of these
     filter: Vec<String>,
+}
+
+/// A long history and its rebuild. The speed is told, the figures must be equal.
+fn long_history(guard: &Arc<Guard>, binary: PathBuf) -> Result<()> {
+    let history = History {
+        guard: Arc::clone(guard),
+        binary,
+        events: LONG_EVENTS,
+        engine: Engine::Sqlite,
+        folder: None,
+        postgres: None,
+    };
+    let figures = history.run()?;
+    eprint!("{}", verdict::lines(&figures.verdicts()));
+    figures.ensure_equal()
 }
 
 impl Test {
@@ -77,11 +100,19 @@ impl Test {
         // nextest does not run the examples in documentation; `cargo test` has run them already.
         let build = stages.run("build the tests", || run(workspace.cargo().args(["test", "--workspace", "--no-run"])));
         let tests = build.and_then(|()| stages.run("tests", || run(&mut command)));
-        if nextest && self.filter.is_empty() {
-            let examples =
-                stages.run("examples in the docs", || run(workspace.cargo().args(["test", "--workspace", "--doc"])));
-            return tests.and(examples);
+        if !self.filter.is_empty() {
+            return tests;
         }
-        tests
+        let examples = match nextest {
+            true => {
+                stages.run("examples in the docs", || run(workspace.cargo().args(["test", "--workspace", "--doc"])))
+            }
+            false => Ok(()),
+        };
+        let history = match self.long {
+            true => stages.run("10 million events", || long_history(&guard, binary.clone())),
+            false => Ok(()),
+        };
+        tests.and(examples).and(history)
     }
 }

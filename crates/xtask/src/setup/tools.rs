@@ -38,6 +38,12 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     Tool { name: "chromium", package: "chromium", purpose: "tests in a browser", found: || has("chromium") },
     Tool { name: "promtool", package: "prometheus", purpose: "checks of /metrics", found: || has("promtool") },
     Tool { name: "strace", package: "strace", purpose: "failures of fsync", found: || has("strace") },
+    Tool {
+        name: "mkfs.ext4 and e2fsck",
+        package: "e2fsprogs",
+        purpose: "power failures on a file system of their own",
+        found: || has("mkfs.ext4") && has("e2fsck"),
+    },
     Tool { name: "libfaketime", package: "libfaketime", purpose: "tests under a wrong clock", found: has_faketime },
     Tool {
         name: "openssl",

@@ -10,8 +10,9 @@ use signalbox_e2e::disk::Disk;
 use signalbox_e2e::installation::Installation;
 use signalbox_e2e::{environment, process};
 
-#[path = "support/database.rs"]
+#[path = "../support/database.rs"]
 mod database;
+mod installations;
 
 /// What a command did.
 #[derive(Debug)]
@@ -200,7 +201,7 @@ fn a_damaged_intake_log_is_found_by_the_doctor() -> Result<()> {
     Ok(())
 }
 
-fn database(installation: &Installation) -> Result<rusqlite::Connection> {
+fn opened(installation: &Installation) -> Result<rusqlite::Connection> {
     Ok(rusqlite::Connection::open(installation.data.join("signalbox.db"))?)
 }
 
@@ -208,7 +209,7 @@ fn database(installation: &Installation) -> Result<rusqlite::Connection> {
 fn a_database_of_a_newer_program_is_refused() -> Result<()> {
     let installation = Installation::sqlite()?;
     installation.run(&["migrate"])?;
-    database(&installation)?.execute("INSERT INTO schema_migration VALUES (9999, 'newer', 'x', 0)", [])?;
+    opened(&installation)?.execute("INSERT INTO schema_migration VALUES (9999, 'newer', 'x', 0)", [])?;
     for arguments in [["events", "count"], ["migrate", "--plan"], ["serve", "--listen=127.0.0.1:0"]] {
         let ran = run(&mut installation.command(&arguments))?;
         refuses(&ran, 1, &["schema 9999", "use a newer signalbox"]).with_context(|| format!("{arguments:?}"))?;
@@ -222,7 +223,7 @@ fn a_database_of_a_newer_program_is_refused() -> Result<()> {
 fn a_locked_database_is_told() -> Result<()> {
     let installation = Installation::sqlite()?;
     installation.run(&["migrate"])?;
-    let holder = database(&installation)?;
+    let holder = opened(&installation)?;
     holder.execute_batch("BEGIN EXCLUSIVE")?;
     let ran = run(&mut installation.command(&["principal", "create", "acme"]))?;
     refuses(&ran, 1, &["the database is locked by another program", "stop it or wait"])?;
@@ -256,7 +257,8 @@ fn a_postgres_that_cannot_be_used_is_told() -> Result<()> {
     let empty = database::Database::create();
     let url = empty.url();
     let with = |url: &str| run(installation.command(&["events", "count"]).env("DATABASE_URL", url));
-    refuses(&with("mysql://127.0.0.1/x")?, 1, &["DATABASE_URL is not usable"])?;
+    refuses(&with("mysql://127.0.0.1/x")?, 1, &["DATABASE_URL", "postgres://"])?;
+    refuses(&with("sqlite:///x.db")?, 1, &["DATABASE_URL", "leave it out for SQLite"])?;
     refuses(&with("postgres://a:secret@127.0.0.1:1/x")?, 1, &["PostgreSQL cannot be reached", "refused"])?;
     let (server, _) = url.rsplit_once('/').context("a url")?;
     refuses(&with(&format!("{server}/no_such_database"))?, 1, &["no_such_database", "does not exist"])?;
@@ -267,6 +269,8 @@ fn a_postgres_that_cannot_be_used_is_told() -> Result<()> {
     ensure!(!wrong.err.contains(&format!("not-{password}")), "a password is not shown: {wrong:?}");
     let superuser = environment::postgres_superuser()?;
     refuses(&with(&superuser)?, 1, &["is a superuser", "connect as an ordinary user"])?;
+    refuses(&with(&url)?, 1, &["there is no installation in the database"])?;
+    installation.run_with(&["migrate"], &[("DATABASE_URL", &url)])?;
     ensure!(with(&url)?.code == Some(0));
     Ok(())
 }
@@ -292,7 +296,9 @@ fn links_are_minted_as_asked() -> Result<()> {
     ensure!(pixel["message"] == link["message"] && pixel["recipient"] == link["recipient"], "{pixel} {link}");
     ensure!(pixel["message"] != click["message"], "{pixel} {click}");
     ensure!(installation.run(&[&mint[..], &["--kind", "open", "--count", "0"]].concat())?.is_empty());
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 8] = [
+        (&["--kind", "open", "--expires", "0d"], "expired already"),
+        (&["--kind", "open", "--expires", "99999999d"], "--expires is at most 400d"),
         (&["--kind", "click"], "add --url https://"),
         (&["--kind", "open", "--url", "https://example.org/"], "goes with --kind click"),
         (&["--kind", "click", "--url", "javascript:alert(1)"], "starts with http:// or https://"),
@@ -304,6 +310,7 @@ fn links_are_minted_as_asked() -> Result<()> {
         refuses(&run(&mut installation.command(&[&mint[..], arguments].concat()))?, 1, &[words])?;
     }
     // A link that is to work for a second works for that long, although a token counts in minutes.
+    ensure!(!installation.run(&[&mint[..], &["--kind", "open", "--expires", "400d"]].concat())?.is_empty());
     let short = installation.run(&[&mint[..], &["--kind", "open", "--expires", "1s"]].concat())?;
     let server = installation.serve()?;
     let answer = server.get(short.trim())?;
@@ -340,7 +347,7 @@ fn events_are_counted_and_exported() -> Result<()> {
     ensure!(installation.run(&["verdict", "replay", "--dry-run"])?.contains("no verdict changes"));
     ensure!(installation.run(&["rebuild", "--dry-run"])?.contains("every figure equals the live one"));
     // A figure that is wrong is found, left by a dry run, and corrected.
-    database(&installation)?.execute("UPDATE counter SET total = total + 5", [])?;
+    opened(&installation)?.execute("UPDATE counter SET total = total + 5", [])?;
     ensure!(json_of(&installation, &["rebuild", "--dry-run"])?["equal"] == false);
     ensure!(json_of(&installation, &["rebuild"])?["equal"] == false);
     ensure!(json_of(&installation, &["rebuild"])?["equal"] == true);
@@ -458,7 +465,10 @@ fn the_demo_loses_nothing_and_leaves_nothing() -> Result<()> {
     let ran = run(command.current_dir(folder.path()).env_remove("DATABASE_URL").env("TMPDIR", folder.path()))?;
     ensure!(ran.code == Some(0), "{ran:?}");
     let receipt: Value = serde_json::from_str(&ran.out).with_context(|| format!("{ran:?}"))?;
-    ensure!(receipt.to_string().contains("\"lost\":0"), "{receipt}");
+    let (hits, seeded) = (&receipt["hits"], &receipt["seeded"]);
+    ensure!(hits["sent"].as_u64() > Some(0) && seeded["written"].as_u64() > Some(0), "{receipt}");
+    ensure!(hits["acknowledged"] == hits["sent"] && hits["stored"] == hits["sent"] && hits["lost"] == 0, "{receipt}");
+    ensure!(seeded["stored"] == seeded["written"], "{receipt}");
     let left: Vec<_> = std::fs::read_dir(folder.path())?.collect::<Result<_, _>>()?;
     ensure!(left.is_empty(), "{left:?}");
     Ok(())

@@ -3,17 +3,18 @@
 use axum::body::Body;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use signalbox_http::reply::{Refusal, Reply};
 use tokio_stream::wrappers::ReceiverStream;
 
+use crate::reply::{Refusal, Reply};
+
 /// One table in memory as a download called `name`.
-pub(super) fn download(name: &str, rows: &[Vec<String>]) -> Response {
+pub fn download(name: &str, rows: &[Vec<String>]) -> Response {
     respond(name, Body::from(rows.iter().map(|row| line(row)).collect::<String>()))
 }
 
 /// A download whose rows `fetch` gives page by page: it gets the place after which to go on, and gives rows and the
 /// next place, if there is one.
-pub(super) async fn stream<P, F, A>(name: &str, head: &[&str], fetch: F) -> Reply<Response>
+pub async fn stream<P, F, A>(name: &str, head: &[&str], fetch: F) -> Reply<Response>
 where
     P: Send + Copy + 'static,
     F: Fn(Option<P>) -> A + Send + 'static,
