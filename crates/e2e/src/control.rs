@@ -78,7 +78,7 @@ impl ControlHouse {
 
 [service]
 name      = "shop"
-run       = ["sh", "-c", "test -e {faults}/stubborn-{{version}} && trap '' TERM; exec {program} {{port}} {{version}} {faults}"]
+run       = ["sh", "-c", "test -e {faults}/stubborn-{{version}} && trap '' TERM; exec {program} --port {{port}} --version {{version}} --faults {faults}"]
 instances = 1
 ports     = "{}-{}"
 drain     = "5s"

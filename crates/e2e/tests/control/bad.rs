@@ -1,7 +1,5 @@
 //! Each bad version is refused or rolled back by itself, at the phase and with the reason that docs/releases.md names.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, ensure};
 use signalbox_e2e::control::{Askers, ControlHouse};
 use signalbox_e2e::environment;
@@ -11,8 +9,8 @@ use crate::{SERVICE, STAGED, quick};
 /// A fault, whether there is staging, the phase at which it is found, words of the reason, and how many requests in a
 /// hundred may have failed.
 const BAD: &[(&str, bool, u64, &[&str], u64)] = &[
-    ("crash-at-start", true, 4, &["did not become well in staging", "configuration"], 0),
-    ("crash-at-start", false, 6, &["given up", "ended with 3"], 0),
+    ("crash-at-start 3", true, 4, &["did not become well in staging", "configuration"], 0),
+    ("crash-at-start 3", false, 6, &["given up", "ended with 3"], 0),
     ("never-healthy", true, 4, &["did not become well", "503"], 0),
     ("never-healthy", false, 6, &["2.0.", "503"], 0),
     ("wrong-version", false, 6, &["0.0.0"], 0),
@@ -42,7 +40,6 @@ fn each_bad_version_is_rolled_back_by_itself() -> Result<()> {
         house.write(&manifest)?;
         house.fault(&version, fault)?;
         let askers = Askers::start(house.server.address, 6);
-        std::thread::sleep(Duration::from_millis(500));
         let ended = house.deploy(&version)?;
         let asked = askers.stop()?;
         let told = || format!("{fault}: {ended:?}\n{}", control.log());

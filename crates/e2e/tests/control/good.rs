@@ -20,7 +20,11 @@ fn a_good_version_is_promoted_without_a_failed_request() -> Result<()> {
     let again = house.deploy("1.0.0")?;
     ensure!(again.code == 0 && again.out.contains("nothing to do"), "{again:?}");
     let askers = Askers::start(house.server.address, 4);
-    std::thread::sleep(Duration::from_secs(3));
+    process::wait_for(Duration::from_secs(60), "no traffic is seen", || {
+        let overview = house.overview()?;
+        ensure!(overview["requests_per_second"].as_f64() > Some(1.0), "{overview}");
+        Ok(())
+    })?;
     let shown = house.run(&["deploy", "2.0.0", "--dry-run"])?;
     ensure!(shown.code == 2 && shown.out.contains("6 production deploy"), "{shown:?}");
     let drifted = house.run(&["deploy", "2.0.0", "--plan", "00000000"])?;

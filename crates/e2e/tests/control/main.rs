@@ -10,7 +10,7 @@ mod refusals;
 use signalbox_e2e::control::Manifest;
 
 /// The service that is released.
-const SERVICE: &str = env!("CARGO_BIN_EXE_service");
+const SERVICE: &str = env!("CARGO_BIN_EXE_signalbox-e2e-service");
 
 /// Two steps, judged by errors; quick, and long enough to be judged.
 fn quick() -> Manifest {

@@ -8,16 +8,16 @@ use crate::rig::{House, LONG, until_closed};
 #[test]
 fn a_crash_at_start_is_tried_again_then_given_up_and_told() -> Result<()> {
     let house = House::new()?;
-    let instance = house.start(&house.service(&["--crash", "4"], "")?)?;
+    let instance = house.start(&house.service(&["--fault", "crash-at-start 4"], "")?)?;
     let given_up = house.until_state(&instance.id, State::GivenUp)?;
     ensure!(given_up.restarts == 2, "three starts: {given_up:?}");
     ensure!(
         given_up.said
-            == "3 starts without a healthy moment; the last ended with 4: its last line was \"cannot open the shop\"",
+            == "3 starts without a healthy moment; the last ended with 4: its last line was \"this version cannot find its configuration\"",
         "{}",
         given_up.said
     );
-    ensure!(house.logs(&instance.id)?.matches("err cannot open the shop").count() == 3);
+    ensure!(house.logs(&instance.id)?.matches("err this version cannot find its configuration").count() == 3);
     ensure!(house.health(&instance.id)? == Health::Gone);
     let exit = house.stop(&instance.id, LONG)?.context("no exit")?;
     ensure!(exit.how == ExitHow::Code(4), "stopping what is dead tells how it died: {exit:?}");
@@ -37,7 +37,7 @@ fn a_program_that_is_not_there_is_told() -> Result<()> {
 fn who_crashes_once_comes_back_and_the_count_begins_anew() -> Result<()> {
     let house = House::new()?;
     let mark = house.path().join("mark");
-    let instance = house.start(&house.service(&["--crash-unless", mark.to_str().context("path")?], "")?)?;
+    let instance = house.start(&house.service(&["--fault", &format!("crash-unless {}", mark.display())], "")?)?;
     let healthy = house.until_state(&instance.id, State::Healthy)?;
     ensure!(healthy.restarts == 1 && healthy.last_exit.is_some_and(|exit| exit.how == ExitHow::Code(9)));
     // Oftener than `give_up`, but healthy in between.
@@ -58,7 +58,7 @@ fn who_is_never_healthy_is_given_up() -> Result<()> {
     let house = House::new()?;
     let rules = "health = { path = \"/healthz\", interval = \"20ms\", timeout = \"30s\", startup = \"400ms\" }\n\
                  restart = { first = \"10ms\", most = \"10ms\", give_up = 2 }";
-    let instance = house.start(&house.service(&["--unhealthy"], rules)?)?;
+    let instance = house.start(&house.service(&["--fault", "never-healthy"], rules)?)?;
     let health = house.health(&instance.id)?;
     ensure!(!health.is_well(), "{health}");
     let given_up = house.until_state(&instance.id, State::GivenUp)?;

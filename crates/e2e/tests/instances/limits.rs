@@ -6,7 +6,7 @@ use crate::rig::{House, LONG, ask};
 #[test]
 fn who_takes_too_much_memory_is_killed_and_told() -> Result<()> {
     let house = House::new()?;
-    let instance = house.start(&house.service(&["--leak", "4"], "limits = { memory = \"64 MiB\" }")?)?;
+    let instance = house.start(&house.service(&["--fault", "leak 4"], "limits = { memory = \"64 MiB\" }")?)?;
     let killed = house.until(&instance.id, "not killed", |instance| instance.last_exit.is_some())?;
     let exit = killed.last_exit.expect("it has one");
     ensure!(exit.how == ExitHow::Signal(9), "{exit:?}");
@@ -38,7 +38,7 @@ fn limits_of_the_system_are_set() -> Result<()> {
 fn output_is_kept_and_bounded() -> Result<()> {
     let house = House::new()?;
     // About 48 MB: more than the four files that are kept.
-    let instance = house.start(&house.service(&["--chatter", "200000"], "")?)?;
+    let instance = house.start(&house.service(&["--fault", "chatter 200000"], "")?)?;
     house.until_state(&instance.id, State::Healthy)?;
     let mut sizes = Vec::new();
     for entry in std::fs::read_dir(house.instance_folder(&instance.id))? {
@@ -53,7 +53,7 @@ fn output_is_kept_and_bounded() -> Result<()> {
         logs.lines().filter_map(|line| line.split_once(" out chatter ")?.1.split(' ').next()?.parse::<u32>().ok());
     let numbers: Vec<u32> = numbers.collect();
     ensure!(numbers.last() == Some(&199_999) && numbers.windows(2).all(|two| two[1] == two[0] + 1), "in order, no gap");
-    ensure!(logs.contains(" out listening on"));
+    ensure!(logs.contains(" out version 1.0.0 listens on"));
     let tail = house.runtime.block_on(signalbox_release::driver::Driver::logs(&house.driver, &instance.id, 1000))?;
     ensure!(tail.is_some_and(|tail| tail.len() <= 1000 && logs.ends_with(&tail)));
     house.stop(&instance.id, LONG)?;

@@ -21,7 +21,7 @@ fn an_instance_starts_becomes_healthy_tells_of_itself_and_stops() -> Result<()> 
     let instance = house.until_state(&started.id, State::Healthy)?;
     let instance = house.until(&instance.id, "no memory", |instance| instance.memory_bytes > Some(100 << 10))?;
     ensure!(instance.restarts == 0 && instance.last_exit.is_none() && instance.started_at.is_some(), "{instance:?}");
-    ensure!(house.logs(&instance.id)?.contains(&format!(" out listening on {}", instance.address.port())));
+    ensure!(house.logs(&instance.id)?.contains(&format!(" out version 1.0.0 listens on {}", instance.address.port())));
     let environment = ask(instance.address, "/environment")?;
     for wanted in [
         "\"SHOP_DATA\"=\"mine\"".to_owned(),
@@ -102,7 +102,7 @@ fn an_instance_outlives_whoever_started_it() -> Result<()> {
     let reborn = house
         .until(&instance.id, "not restarted", |instance| instance.restarts == 1 && instance.state == State::Healthy)?;
     ensure!(reborn.last_exit.as_ref().is_some_and(|exit| exit.how == ExitHow::Code(7)), "{reborn:?}");
-    ensure!(house.logs(&instance.id)?.matches("out listening on").count() == 2);
+    ensure!(house.logs(&instance.id)?.matches("out version 1.0.0 listens on").count() == 2);
     house.stop(&instance.id, LONG)?;
     Ok(())
 }
