@@ -1,14 +1,16 @@
 //! An edge, a controller and a manifest in one folder, and people who ask the controller.
 
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::client::Client;
@@ -67,6 +69,29 @@ impl ControlHouse {
     /// Starts a controller and waits until it leads.
     pub fn control(&self, more: &[&str]) -> Result<Server> {
         Server::start(self.command(&["control", "--listen", "127.0.0.1:0"]).args(more))
+    }
+
+    /// Starts a controller that dies at a record of the journal (`before:7`, `torn:7`, `after:7`), does something, and waits:
+    /// true when it died there, false when the release ended without it.
+    pub fn control_that_dies(&self, point: &str, then: impl FnOnce() -> Result<()>) -> Result<bool> {
+        let said = tempfile::tempfile()?;
+        let mut command = self.command(&["control", "--listen", "127.0.0.1:0", "--allow-faults", "--fail-at", point]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said.try_clone()?);
+        let mut child = Ending(command.spawn()?);
+        let mut then = Some(then);
+        process::wait_for(LIMIT, &format!("the controller has not died at {point}"), || {
+            if let Some(status) = child.0.try_wait()? {
+                ensure!(status.signal() == Some(9), "{point}: it ended by itself: {status}");
+                return Ok(true);
+            }
+            let newest = self.newest()?;
+            if let Some(then) = then.take() {
+                then()?;
+                bail!("it begins");
+            }
+            let ended = ["promoted", "rolled_back", "needs_hands"].map(Value::from).contains(&newest["state"]);
+            if ended { Ok(false) } else { bail!("{newest}") }
+        })
     }
 
     /// Writes `release.toml`.
@@ -131,6 +156,15 @@ threshold = 40
         Ok(ended)
     }
 
+    /// Deploys what must be promoted, under requests of which none may fail.
+    pub fn promote_under_load(&self, version: &str) -> Result<Ended> {
+        let askers = Askers::start(self.server.address, 4);
+        let ended = self.promote(version);
+        let asked = askers.stop()?;
+        ensure!(asked.failed.is_empty(), "{asked:?}");
+        ended
+    }
+
     /// What `release history --output json` tells of the newest release.
     pub fn newest(&self) -> Result<Value> {
         let ended = self.run(&["release", "history", "--output", "json"])?;
@@ -170,6 +204,35 @@ threshold = 40
     pub fn journal(&self) -> Result<Vec<Value>> {
         let ended = self.run(&["release", "journal"])?;
         ended.out.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+    }
+}
+
+/// Instances outlive whoever started them, and not the test.
+impl Drop for ControlHouse {
+    fn drop(&mut self) {
+        let folders = std::fs::read_dir(self.edge.data.join("instances")).into_iter().flatten().flatten();
+        for folder in folders.map(|entry| entry.path()) {
+            let status = std::fs::read(folder.join("status.json")).unwrap_or_default();
+            let status: Value = serde_json::from_slice(&status).unwrap_or_default();
+            let pid = status["shim"]["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
+            let Some(pid) = pid else { continue };
+            // The number may be somebody else's by now.
+            let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            if String::from_utf8_lossy(&command).contains(&*folder.to_string_lossy()) {
+                process::signal(pid, Signal::KILL);
+            }
+        }
+    }
+}
+
+/// Killed when nobody waits for it any more.
+struct Ending(Child);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        // It has ended already, mostly.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

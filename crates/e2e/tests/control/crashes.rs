@@ -76,3 +76,59 @@ fn a_controller_that_is_killed_in_the_canary_goes_back_all_the_same() -> Result<
     house.only("1.0.0")?;
     control.terminate()
 }
+
+/// One release in which no controller writes more than one record: each of them dies before it, in the middle of it, or
+/// after it.
+fn through_every_record(house: &ControlHouse, version: &str) -> Result<u64> {
+    let mut kills = 0;
+    for seq in 1.. {
+        for side in ["before", "torn", "after"] {
+            let begin = || {
+                if seq == 1 {
+                    // It dies before it answers.
+                    let _ = house.run(&["deploy", version])?;
+                }
+                Ok(())
+            };
+            if !house.control_that_dies(&format!("{side}:{seq}"), begin)? {
+                return Ok(kills);
+            }
+            kills += 1;
+        }
+    }
+    Ok(kills)
+}
+
+#[test]
+fn a_release_whose_controller_is_killed_at_every_record_ends_as_it_would() -> Result<()> {
+    let _alone = environment::alone()?;
+    let house = ControlHouse::new(SERVICE)?;
+    let mut manifest = quick();
+    manifest.canary = manifest.canary.replace("[20, 50, 100]", "[50, 100]").replace("\"2s\"", "\"1s\"");
+    house.write(&manifest)?;
+    let control = house.control(&[])?;
+    house.promote("1.0.0")?;
+    control.terminate()?;
+    let askers = Askers::start(house.server.address, 4);
+    let kills = through_every_record(&house, "2.0.0")?;
+    let control = house.control(&[])?;
+    let newest = house.newest()?;
+    ensure!(newest["state"] == "promoted" && newest["to"] == "2.0.0", "{newest}");
+    house.only("2.0.0")?;
+    let journal = house.journal()?;
+    ensure!(kills >= 3 * (journal.len() as u64 - 1), "{kills} kills, {} records", journal.len());
+    let asked = askers.stop()?;
+    ensure!(asked.failed.is_empty() && asked.answered > 1_000, "{asked:?}");
+    println!("{kills} kills at {} records: 2.0.0 serves alone, {} requests, 0 failed", journal.len(), asked.answered);
+    control.terminate()?;
+
+    // The way back as well.
+    house.fault("3.0.0", "never-healthy")?;
+    let kills = through_every_record(&house, "3.0.0")?;
+    let control = house.control(&[])?;
+    let newest = house.newest()?;
+    ensure!(newest["state"] == "rolled_back" && newest["to"] == "3.0.0", "{newest}");
+    house.only("2.0.0")?;
+    println!("{kills} kills on the way to 3.0.0 and back: 2.0.0 serves alone");
+    control.terminate()
+}

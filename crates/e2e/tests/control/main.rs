@@ -1,11 +1,14 @@
 //! Releases from outside: `signalbox control` over a real edge and real processes.
 
 mod bad;
+mod checklist;
+mod conflicts;
 mod crashes;
 mod good;
 mod migrations;
 mod quick_start;
 mod refusals;
+mod reports;
 
 use signalbox_e2e::control::Manifest;
 

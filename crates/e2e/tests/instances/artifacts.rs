@@ -75,3 +75,42 @@ fn the_sum_of_a_folder_is_what_the_documented_command_prints() -> Result<()> {
     ensure!(matches!(digest_of_path(&folder), Err(DriverError::Artifact { .. })));
     Ok(())
 }
+
+#[test]
+fn old_artifacts_go_and_what_is_used_or_kept_stays() -> Result<()> {
+    let house = House::new()?;
+    let shop = house.path().join("shop");
+    std::fs::copy(env!("CARGO_BIN_EXE_signalbox-e2e-service"), &shop)?;
+    let sum = digest_of_path(&shop)?;
+    let service = "shop".parse().map_err(anyhow::Error::msg)?;
+    let place = house.path().join("place/artifacts/shop");
+    let mut fetched = Vec::new();
+    for number in 1..=5 {
+        let version = version(&format!("1.0.{number}"))?;
+        let artifact = Artifact { service: Clone::clone(&service), version, path: shop.clone(), sha256: sum };
+        fetched.push(house.runtime.block_on(house.driver.fetch(&artifact))?);
+        // Their times of fetching differ, however fast this goes.
+        let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000 * number);
+        std::fs::File::open(place.join(format!("1.0.{number}")))?.set_modified(at)?;
+    }
+    let launch = house.launch(&house.service_of(&["./shop", "--port", "{port}"], "")?)?;
+    let used = signalbox_release::driver::Launch { version: version("1.0.2")?, ..launch }.of(fetched[1].clone());
+    let instance = house.start_as(&used)?;
+    // Half removed by somebody who was killed.
+    std::fs::create_dir(place.join(".old-0.9.0"))?;
+    let keep = [version("1.0.1")?];
+    let removed = house.runtime.block_on(house.driver.prune(&keep, 2))?;
+    ensure!(removed == [version("1.0.3")?], "{removed:?}");
+    let left = || -> Result<Vec<String>> {
+        let names = std::fs::read_dir(&place)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+        let mut names = names.collect::<Result<Vec<_>>>()?;
+        names.sort();
+        Ok(names)
+    };
+    ensure!(left()? == ["1.0.1", "1.0.2", "1.0.4", "1.0.5"], "{:?}", left()?);
+    house.stop(&instance.id, LONG)?;
+    house.clean_up()?;
+    let removed = house.runtime.block_on(house.driver.prune(&[], 1))?;
+    ensure!(removed.len() == 3 && left()? == ["1.0.5"], "{removed:?}");
+    Ok(())
+}

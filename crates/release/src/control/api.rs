@@ -19,8 +19,10 @@ use signalbox_http::room::Room;
 use super::api_verbs as verbs;
 use super::controller::{Controller, written};
 use super::live::Overview;
+use super::reports::Format;
 use crate::driver::Role;
 use crate::executor::{Status, words};
+use crate::model::document;
 use crate::model::machine::Record;
 use crate::model::value::Version;
 
@@ -47,7 +49,8 @@ pub fn router(controller: Arc<Controller>, token: &str) -> Router {
     let base = "/api/v1/releases";
     let wide = Router::new()
         .route(base, room().give(get(list).post(verbs::deploy).with_state(house.clone())))
-        .route(&format!("{base}/plan"), room().give(post(verbs::plan).with_state(house.clone())));
+        .route(&format!("{base}/plan"), room().give(post(verbs::plan).with_state(house.clone())))
+        .route(&format!("{base}/checklist"), room().give(post(verbs::checklist).with_state(house.clone())));
     Router::new()
         .route(&format!("{base}/overview"), get(overview))
         .route(&format!("{base}/rollback"), post(verbs::go_back))
@@ -56,6 +59,7 @@ pub fn router(controller: Arc<Controller>, token: &str) -> Router {
         .route(&format!("{base}/{{id}}"), get(one))
         .route(&format!("{base}/{{id}}/journal"), get(journal))
         .route(&format!("{base}/{{id}}/watch"), get(watch))
+        .route(&format!("{base}/{{id}}/report"), get(report))
         .route(&format!("{base}/{{id}}/promote"), post(verbs::promote))
         .route(&format!("{base}/{{id}}/pause"), post(verbs::pause))
         .route(&format!("{base}/{{id}}/resume"), post(verbs::resume))
@@ -104,6 +108,29 @@ async fn journal(State(house): State<House>, Path(id): Path<String>) -> Reply<Re
     let kept = house.controller.one(&id)?;
     let lines: String = kept.journal.records().iter().map(Record::line).collect();
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], lines).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    kind: document::Kind,
+    #[serde(default = "usual_format")]
+    format: Format,
+}
+
+fn usual_format() -> Format {
+    Format::Markdown
+}
+
+/// A document as text.
+async fn report(State(house): State<House>, Path(id): Path<String>, Query(wanted): Query<Wanted>) -> Reply<Response> {
+    let made = house.controller.report(&id, wanted.kind)?;
+    let (text, kind) = match wanted.format {
+        Format::Markdown => (document::markdown(&made), "text/markdown; charset=utf-8"),
+        Format::Html => (document::html(&made), "text/html; charset=utf-8"),
+        Format::Json => return Ok(Json(made).into_response()),
+    };
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }
 
 #[derive(Deserialize)]
@@ -175,7 +202,7 @@ impl Watcher {
             let kept = self.house.controller.one(&self.id).ok()?;
             let mut text = String::new();
             for record in kept.journal.records().iter().filter(|record| record.seq > self.seen) {
-                let said = words::of(&record.event);
+                let said = words::of(&record.event, kept.journal.plan());
                 let line =
                     json!({"kind": "record", "at": record.at, "seq": record.seq, "said": said, "record": record});
                 text.push_str(&format!("{line}\n"));

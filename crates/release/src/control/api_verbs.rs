@@ -9,6 +9,7 @@ use serde_json::json;
 use signalbox_http::reply::{Refusal, Reply};
 
 use super::api::{Asker, House};
+use super::checklist::{AskChecklist, Checklist};
 use super::controller::Frozen;
 use super::deploy::{Deploy, Made};
 use crate::executor::Status;
@@ -53,6 +54,16 @@ pub(super) async fn plan(
     Ok(Json(house.controller.plan(&asked, &by).await?))
 }
 
+pub(super) async fn checklist(
+    State(house): State<House>,
+    Extension(asker): Extension<Asker>,
+    body: Body<AskChecklist>,
+) -> Reply<Json<Checklist>> {
+    let asked = read(body)?;
+    let by = who(&asker, asked.by.as_ref());
+    Ok(Json(house.controller.checklist(&asked, &by).await?))
+}
+
 pub(super) async fn deploy(
     State(house): State<House>,
     Extension(asker): Extension<Asker>,
@@ -82,8 +93,9 @@ pub(super) async fn go_back(
 ) -> Reply<Response> {
     let said = read(body)?;
     let by = who(&asker, said.by.as_ref());
+    let comes_from = |id: &String| house.controller.one(id).is_ok_and(|kept| kept.journal.plan().from == said.to);
     let running = house.controller.running().await;
-    if let Some(id) = running.filter(|_| said.to.is_none()) {
+    if let Some(id) = running.filter(|id| said.to.is_none() || comes_from(id)) {
         let reason = said.reason.unwrap_or_else(|| format!("asked by {by}"));
         house.controller.verb(&id, Verb::RollBack { reason }, by).await?;
         return Ok(begun(Some(id)));

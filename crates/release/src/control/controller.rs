@@ -14,7 +14,7 @@ use super::lead::Lead;
 use super::refusal::Refused;
 use super::shelf::{Kept, Shelf, before, manifest_of, stable};
 use crate::disk;
-use crate::executor::{Ask, Ended, Handle, JournalFile, Release, Status, Tools, run};
+use crate::executor::{Ask, Ended, Handle, JournalFile, Kind, Release, Status, Tools, run};
 use crate::model::exit::Exit;
 use crate::model::machine::{Outcome, Progress, State as ReleaseState, Verb};
 use crate::model::manifest::Manifest;
@@ -125,13 +125,16 @@ impl Controller {
         self.shelf.all().map_err(Refused::error)
     }
 
-    /// One of them: by its id, or `current` for the one that runs or ran last.
+    /// One of them: by its id, by a version (its newest release), or `current` for the one that runs or ran last.
     pub fn one(&self, id: &str) -> Result<Kept, Refused> {
         let mut all = self.all()?;
         if id == "current" {
             return all.pop().ok_or_else(|| Refused::not_found("release yet"));
         }
-        all.into_iter().find(|kept| kept.id == id).ok_or_else(|| Refused::not_found(&format!("release {id}")))
+        let by_id = all.iter().position(|kept| kept.id == id);
+        let of_version = || all.iter().rposition(|kept| kept.request.kind == Kind::Deploy && kept.request.version.as_str() == id);
+        let found = by_id.or_else(of_version).ok_or_else(|| Refused::not_found(&format!("release {id}")))?;
+        Ok(all.swap_remove(found))
     }
 
     /// How one of them stands.

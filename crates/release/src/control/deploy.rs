@@ -45,7 +45,7 @@ pub struct Deploy {
     pub by: Option<String>,
 }
 
-fn usual_file() -> String {
+pub(super) fn usual_file() -> String {
     "release.toml".into()
 }
 
@@ -115,7 +115,12 @@ impl Controller {
         };
         let target = target.ok_or_else(|| match &to {
             Some(version) => refuse(format!("{version} was never promoted here")),
-            None => refuse("no version was promoted before the present one".into()),
+            None => refuse(match &present {
+                Some(present) => {
+                    format!("nothing was promoted before {present}; a version by its name: signalbox rollback VERSION")
+                }
+                None => "no version was promoted yet".into(),
+            }),
         })?;
         if present.as_ref() == Some(&target.request.version) {
             return Err(refuse(format!("{} serves already", target.request.version)));
@@ -212,6 +217,18 @@ impl Controller {
         Release { id, folder, request, manifest, tools: self.tools.clone(), before: None }
     }
 
+    /// A release whose end is written is not in the way: whoever watched it heard of the end a moment earlier.
+    async fn let_it_end(&self) {
+        let mut changes = self.changes.subscribe();
+        loop {
+            let id = self.state.lock().await.active.as_ref().map(|active| active.id.clone());
+            let ends = id.is_some_and(|id| self.one(&id).is_ok_and(|kept| kept.ended().is_some()));
+            if !ends || changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     async fn begin(
         self: &Arc<Self>,
         request: Request,
@@ -219,10 +236,11 @@ impl Controller {
         traffic: Option<f64>,
     ) -> Result<Option<String>, Refused> {
         let _one_at_a_time = self.beginning.lock().await;
+        self.let_it_end().await;
         {
             let state = self.state.lock().await;
             if let Some(Active { id, .. }) = &state.active {
-                return Err(Refused::new(Exit::Locked, format!("release {id} runs; one at a time")));
+                return Err(Refused::new(Exit::Locked, format!("release {id} runs, one at a time: wait for its end (signalbox status --watch), or take it back (signalbox release abort)")));
             }
             // The way back is always open.
             if let Some(Frozen { by, reason, at }) = state.frozen.as_ref().filter(|_| request.kind == Kind::Deploy) {
@@ -263,7 +281,7 @@ impl Controller {
     }
 }
 
-fn bad_manifest(said: &str) -> Refused {
+pub(super) fn bad_manifest(said: &str) -> Refused {
     let faults = said.lines().map(str::to_owned).collect();
     Refused { faults, ..Refused::error(said) }
 }

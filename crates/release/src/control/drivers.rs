@@ -8,7 +8,7 @@ use signalbox_core::setting::Period;
 use crate::driver::{
     Abilities, Answer, Artifact, Driver, DriverError, Exit, Fetched, Health, Instance, InstanceId, Launch,
 };
-use crate::model::value::Name;
+use crate::model::value::{Name, Version};
 
 /// Makes the driver of a service.
 pub type Maker = Box<dyn Fn(&Name) -> Result<Arc<dyn Driver>, DriverError> + Send + Sync>;
@@ -97,5 +97,9 @@ impl Driver for LateDriver {
 
     fn clean_up(&self) -> Answer<'_, Vec<InstanceId>> {
         self.now(|driver| driver.clean_up(), Vec::new())
+    }
+
+    fn prune<'a>(&'a self, keep: &'a [Version], newest: usize) -> Answer<'a, Vec<Version>> {
+        self.needed(move |driver| driver.prune(keep, newest))
     }
 }

@@ -2,6 +2,7 @@
 
 mod api;
 mod api_verbs;
+mod checklist;
 mod controller;
 mod deploy;
 mod drivers;
@@ -10,15 +11,18 @@ mod lead;
 mod live;
 mod notify;
 mod refusal;
+mod reports;
 mod shelf;
 mod token;
 
 pub use api::{Asker, router};
+pub use checklist::{AskChecklist, Checklist};
 pub use controller::{Controller, Frozen, Settings};
 pub use deploy::{Deploy, Made};
 pub use drivers::{LateDriver, Maker};
 pub use lead::{Lead, LeadError};
 pub use live::Overview;
 pub use refusal::Refused;
+pub use reports::Format;
 pub use shelf::{Kept, Shelf};
 pub use token::token;

@@ -130,7 +130,7 @@ async fn send(
         "timestamp": record.at,
         "data": {
             "release": kept.id, "service": plan.service, "from": plan.from, "to": plan.to, "record": record.seq,
-            "by": kept.request.by, "said": words::of(&record.event),
+            "by": kept.request.by, "said": words::of(&record.event, kept.journal.plan()),
         },
     });
     let body = Bytes::from(serde_json::to_vec(&body).map_err(|error| error.to_string())?);

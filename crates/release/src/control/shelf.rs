@@ -131,10 +131,11 @@ pub(super) fn stable(all: &[Kept]) -> Option<&Kept> {
     all.iter().rev().find(|kept| matches!(kept.ended(), Some((Outcome::Promoted, ..))))
 }
 
-/// The version that was promoted before the present one.
+/// What served before the present version came: not what it came back from.
 pub(super) fn before<'a>(all: &'a [Kept], present: &Version) -> Option<&'a Kept> {
-    let promoted = all.iter().rev().filter(|kept| matches!(kept.ended(), Some((Outcome::Promoted, ..))));
-    promoted.into_iter().find(|kept| kept.request.version != *present)
+    let promoted: Vec<&Kept> = all.iter().filter(|kept| matches!(kept.ended(), Some((Outcome::Promoted, ..)))).collect();
+    let came = promoted.iter().rposition(|kept| kept.request.version == *present && kept.request.kind == Kind::Deploy)?;
+    promoted[..came].iter().rev().find(|kept| kept.request.version != *present).copied()
 }
 
 /// The manifest of a request. A way back goes in one move, waits for nobody and changes no database.

@@ -6,6 +6,7 @@ use serde::Serialize;
 use signalbox_core::setting::Period;
 
 use super::{Artifact, DriverError, Exit, Fetched, Health, Instance, InstanceId, Launch};
+use crate::model::value::Version;
 
 /// What a driver answers, later.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, DriverError>> + Send + 'a>>;
@@ -43,6 +44,10 @@ pub trait Driver: fmt::Debug + Send + Sync {
 
     /// Removes what dead instances left behind, and ends processes that lost their supervisor. Says which instances.
     fn clean_up(&self) -> Answer<'_, Vec<InstanceId>>;
+
+    /// Removes artifacts, but not those of `keep`, of versions with instances, and of the `newest` that were fetched. Says
+    /// of which versions.
+    fn prune<'a>(&'a self, keep: &'a [Version], newest: usize) -> Answer<'a, Vec<Version>>;
 }
 
 /// What a driver can do where it runs.

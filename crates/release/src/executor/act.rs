@@ -15,6 +15,9 @@ use crate::model::value::{Percent, Version};
 /// How often is looked while something is waited for.
 const EVERY: Duration = Duration::from_millis(50);
 
+/// So many artifacts are kept, beside those that are in use.
+const ARTIFACTS: usize = 5;
+
 /// Does a step; says what came of it, or why it cannot be done.
 pub(super) async fn forward(release: &Release, plan: &Plan, step: &Step) -> Result<String, String> {
     match &step.action {
@@ -52,8 +55,12 @@ pub(super) async fn forward(release: &Release, plan: &Plan, step: &Step) -> Resu
         Action::SetWeight { version, weight } => route(release, plan, version, *weight).await,
         Action::ProbeProduction { .. } => probe_production(release, &plan.to).await,
         Action::Stop { version } => stop(release, plan, version).await,
-        Action::CleanUp => clean_up(release).await,
-        Action::Record => Ok("see `signalbox release history`".into()),
+        Action::CleanUp => clean_up(release, plan).await,
+        Action::Record => {
+            // That nobody counted is no reason to go back.
+            let counted = release.tools.router.plane().counts().await;
+            Ok(counted.map_or_else(|error| error.to_string(), |counts| counts.receipt()))
+        }
         // These wait; nothing is to be done for them.
         Action::AwaitGo { .. } | Action::Judge { .. } | Action::Bake { .. } | Action::Drain { .. } => {
             Err(format!("{} is nothing that can be done", step.action))
@@ -210,14 +217,22 @@ async fn clear(
     Ok(ended)
 }
 
-async fn clean_up(release: &Release) -> Result<String, String> {
+/// What cannot be removed is told, and is no reason to go back.
+async fn clean_up(release: &Release, plan: &Plan) -> Result<String, String> {
     backup::remove_copy(release)?;
     if release.request.kind == Kind::Deploy {
         // What is not there needs no removing.
         let _ = std::fs::remove_file(release.folder.join("judge.json"));
     }
-    let removed = release.tools.driver.clean_up().await.map_err(|error| error.to_string())?;
-    Ok(format!("{} dead instances removed", removed.len()))
+    let keep: Vec<Version> = plan.from.iter().chain([&plan.to]).cloned().collect();
+    let driver = &release.tools.driver;
+    let dead = driver.clean_up().await.map(|removed| format!("{} dead instances removed", removed.len()));
+    let old = driver.prune(&keep, ARTIFACTS).await.map(|removed| {
+        let removed: Vec<&str> = removed.iter().map(Version::as_str).collect();
+        if removed.is_empty() { String::new() } else { format!("; artifacts removed: {}", removed.join(", ")) }
+    });
+    let told = |error: crate::driver::DriverError| format!("; not removed: {error}");
+    Ok(dead.unwrap_or_else(told) + &old.unwrap_or_else(told))
 }
 
 /// Instances that can be asked.

@@ -3,6 +3,7 @@
 
 mod act;
 mod backup;
+mod checklist;
 mod commands;
 mod criteria;
 mod fault;
@@ -24,13 +25,15 @@ mod watch;
 mod windows;
 pub mod words;
 
+pub(crate) use checklist::{tick, ticked};
 pub use backup::{applied, set_for};
 pub use criteria::criteria;
 pub use fault::{FailPoint, Side};
 pub use journal_file::{FILE, JournalError, JournalFile};
 pub use observe::refusals;
-pub(crate) use observe::share;
+pub(crate) use observe::{share, signed};
 pub use plane::{ArmCount, Counts, DataPlane, Later, PlaneError, RouteArm, RouteTable};
+pub(crate) use readiness::Found;
 pub use readiness::look as look_at_readiness;
 pub use release::{Kind, Known, Release, Request, Tools};
 pub use router::{CHANGES, Router};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::checklist::{self, Failed};
 use super::plane::{Counts, PlaneError, RouteTable};
 use super::release::{Kind, Release};
 use crate::driver::{Instance, Role, State};
@@ -103,21 +104,31 @@ pub(crate) fn share(routes: &RouteTable, version: &str) -> Percent {
     }
 }
 
-/// Whether production may change: signatures and the window.
-pub(super) fn gate(release: &Release, journal: &Journal) -> Gate {
-    if release.request.kind == Kind::Rollback {
-        return Gate::Open;
-    }
-    let now = release.tools.clock.now();
-    let plan = journal.plan();
+/// Who signed the plan of this release.
+pub(crate) fn signed(journal: &Journal) -> Vec<SignOff> {
+    let plan = journal.plan().hash;
     let signed = journal.records().iter().filter_map(|record| match &record.event {
         Event::Signed { role, who } => {
-            Some(SignOff { role: role.clone(), who: who.clone(), at: record.at, plan: plan.hash })
+            Some(SignOff { role: role.clone(), who: who.clone(), at: record.at, plan })
         }
         _ => None,
     });
-    let signed: Vec<SignOff> = signed.collect();
-    let missing = readiness::sign_offs(&release.manifest.approvals, &signed, plan.hash, now);
+    signed.collect()
+}
+
+/// Whether production may change: risks, the checklist, signatures and the window.
+pub(super) fn gate(release: &Release, journal: &Journal, failed: &Failed) -> Gate {
+    if release.request.kind == Kind::Rollback {
+        return Gate::Open;
+    }
+    match checklist::obstacles(release, failed) {
+        Ok(obstacles) if obstacles.is_empty() => (),
+        Ok(obstacles) => return Gate::NoGo { said: obstacles.join("; ") },
+        Err(said) => return Gate::NoGo { said },
+    }
+    let now = release.tools.clock.now();
+    let plan = journal.plan();
+    let missing = readiness::sign_offs(&release.manifest.approvals, &signed(journal), plan.hash, now);
     let missing: Vec<String> = missing
         .into_iter()
         .filter(|(_, state)| !state.is_signed())

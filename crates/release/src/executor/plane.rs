@@ -70,6 +70,8 @@ pub struct ArmCount {
     pub open: u64,
     /// Requests that ended and say something of the version; those that clients broke off are not among them.
     pub ended: u64,
+    /// Broken off by clients.
+    pub aborted: u64,
     pub errors: Errors,
     /// Microseconds in the middle of a bucket, and how many requests took about that long.
     pub latency: Vec<(u64, u64)>,
@@ -89,6 +91,22 @@ impl Counts {
         arms.fold((0, 0, 0), |(accepted, sessions, open), arm| {
             (accepted + arm.accepted, sessions + arm.new_sessions, open + arm.open)
         })
+    }
+
+    /// What became of every request that was accepted, version by version.
+    pub fn receipt(&self) -> String {
+        let mut versions: Vec<&str> = self.arms.iter().map(|arm| arm.version.as_str()).collect();
+        versions.sort_unstable();
+        versions.dedup();
+        let of = |version: &str| {
+            let arms = self.arms.iter().filter(|arm| arm.version == version);
+            let (accepted, ended, aborted, open) = arms.fold((0, 0, 0, 0), |sum, arm| {
+                (sum.0 + arm.accepted, sum.1 + arm.ended, sum.2 + arm.aborted, sum.3 + arm.open)
+            });
+            format!("{version}: {accepted} accepted = {ended} ended + {aborted} broken off by clients + {open} open")
+        };
+        let lines: Vec<String> = versions.into_iter().map(of).collect();
+        if lines.is_empty() { "the edge counted nothing".into() } else { lines.join("; ") }
     }
 
     /// The same of all versions.

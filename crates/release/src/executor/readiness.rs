@@ -3,12 +3,14 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use signalbox_core::setting::Period;
 use signalbox_core::time::Micros;
 
 use super::release::{Kind, Release};
 use super::{backup, commands};
 use crate::driver::{Role, State};
+use crate::model::manifest::Manifest;
 use crate::model::migration::inspect;
 use crate::model::plan::Plan;
 use crate::model::readiness::{
@@ -16,14 +18,26 @@ use crate::model::readiness::{
 };
 use crate::model::value::Digest;
 
+/// Its name in the folder of the release.
+const EVIDENCE: &str = "evidence.json";
+
+/// Everything that was known when readiness was judged.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Found {
+    pub at: Micros,
+    pub evidence: Evidence,
+}
+
 /// Checks it; the error names the score and everything that is missed.
 pub(super) async fn check(release: &Release, plan: &Plan) -> Result<String, String> {
     if release.request.kind == Kind::Rollback {
         return Ok("a way back is always allowed".into());
     }
-    let report = look(release, plan).await?;
-    let stored = crate::disk::store_json(&release.folder.join("readiness.json"), &report);
-    stored.map_err(|error| format!("readiness.json: {error}"))?;
+    let found = gather(release, plan).await?;
+    let report = found.report(plan, &release.manifest);
+    let store = |name: &str, stored: std::io::Result<()>| stored.map_err(|error| format!("{name}: {error}"));
+    store("evidence.json", crate::disk::store_json(&release.folder.join(EVIDENCE), &found))?;
+    store("readiness.json", crate::disk::store_json(&release.folder.join("readiness.json"), &report))?;
     let said =
         format!("readiness {} of 100 (needs {}), confidence {}", report.score, report.threshold, report.confidence);
     let missed: Vec<String> =
@@ -36,6 +50,10 @@ pub(super) async fn check(release: &Release, plan: &Plan) -> Result<String, Stri
 
 /// The report, on the evidence of this moment.
 pub async fn look(release: &Release, plan: &Plan) -> Result<Report, String> {
+    Ok(gather(release, plan).await?.report(plan, &release.manifest))
+}
+
+async fn gather(release: &Release, plan: &Plan) -> Result<Found, String> {
     let now = release.tools.clock.now();
     let mut evidence = release.request.evidence.clone();
     for (id, command) in &release.manifest.readiness.commands {
@@ -45,8 +63,20 @@ pub async fn look(release: &Release, plan: &Plan) -> Result<Report, String> {
         take(&mut evidence, id, went, source);
     }
     collect(release, plan, &mut evidence, now).await?;
-    let subject = Subject { service: plan.service.clone(), version: plan.to.clone(), at: release.tools.clock.now() };
-    Ok(report(subject, &release.manifest, &evidence))
+    Ok(Found { at: release.tools.clock.now(), evidence })
+}
+
+impl Found {
+    /// What a release was judged by; none where that was not done yet.
+    pub(crate) fn of(folder: &Path) -> std::io::Result<Option<Self>> {
+        crate::disk::load_json(&folder.join(EVIDENCE))
+    }
+
+    /// The same evidence always makes the same report.
+    pub(crate) fn report(&self, plan: &Plan, manifest: &Manifest) -> Report {
+        let subject = Subject { service: plan.service.clone(), version: plan.to.clone(), at: self.at };
+        report(subject, manifest, &self.evidence)
+    }
 }
 
 /// The end of a command as the fact that the check looks at.

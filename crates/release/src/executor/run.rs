@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::act;
 use super::journal_file::{JournalError, JournalFile};
 use super::observe::Blind;
-use super::release::Release;
+use super::release::{Kind, Release};
 use super::sight::Sight;
 use super::status::Status;
 use crate::model::machine::{Direction, Event, Next, Outcome, Progress, Verb, command, resume};
@@ -25,6 +25,9 @@ const TICK: Duration = Duration::from_millis(250);
 const PACE: Duration = Duration::from_millis(500);
 /// For an act whose effect is seen already.
 const LAST_MOMENT: Duration = Duration::from_secs(2);
+
+/// Whoever asks twice in a hurry must not end where it is bad.
+const TWICE: &str = "a way back is under way, and it is not taken back; when it has ended, deploy what you want";
 
 /// What people ask of a running release.
 #[derive(Debug)]
@@ -126,8 +129,9 @@ impl Runner {
 
     fn write(&mut self, event: Event) -> Result<(), JournalError> {
         let at = self.release.tools.clock.now();
+        let said = super::words::of(&event, self.journal.journal().plan());
         let record = self.journal.append(at, event)?;
-        tracing::info!(release.id = %self.release.id, release.record = record.seq, "{}", super::words::of(&record.event));
+        tracing::info!(release.id = %self.release.id, release.record = record.seq, "{said}");
         Ok(())
     }
 
@@ -211,9 +215,11 @@ impl Runner {
     fn answer(&mut self, ask: Ask) -> Result<(), JournalError> {
         match ask {
             Ask::Verb { verb, by, reply } => {
+                let twice = self.release.request.kind == Kind::Rollback && matches!(verb, Verb::RollBack { .. });
                 let made = command(&Progress::of(self.journal.journal()), verb, &by);
                 let told = match made {
                     Err(refusal) => Err(refusal.to_string()),
+                    Ok(_) if twice => Err(TWICE.to_owned()),
                     Ok(event) => {
                         if matches!(event, Event::Resumed { .. }) {
                             self.drop_act();

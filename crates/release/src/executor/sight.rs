@@ -6,6 +6,7 @@ use signalbox_canary::verdict::Verdict as Said;
 use signalbox_core::time::{Micros, SECOND};
 use tokio::sync::mpsc;
 
+use super::checklist::Runs;
 use super::judging::Judging;
 use super::observe::{Blind, Live, Reference, drains, gate};
 use super::release::{Kind, Release};
@@ -34,6 +35,7 @@ enum Found {
 pub(super) struct Sight {
     judging: Judging,
     watch: Watch,
+    runs: Runs,
     reference: Reference,
     found: (mpsc::UnboundedSender<Found>, mpsc::UnboundedReceiver<Found>),
     next_probe: Micros,
@@ -50,6 +52,7 @@ impl Sight {
         Ok(Self {
             judging: Judging::new(&release.folder, criteria, plan.from.is_none())?,
             watch: Watch::default(),
+            runs: Runs::default(),
             reference: Reference::default(),
             found: mpsc::unbounded_channel(),
             next_probe: Micros(0),
@@ -100,7 +103,7 @@ impl Sight {
             copy: release.copy().is_dir(),
             tripped: self.tripped(release, &live, plan, now),
             judged: self.judged(release, &progress),
-            gate: gate(release, journal),
+            gate: gate(release, journal, self.runs.failed()),
             versions,
         };
         if progress.ended.is_none() {
@@ -130,6 +133,9 @@ impl Sight {
     /// Sends off what has to be asked beside: content, metrics, the end of what is open.
     fn ask(&mut self, release: &Release, live: &Live, progress: &Progress<'_>, now: &Observation) {
         let plan = progress.plan;
+        if progress.current().is_some_and(|step| matches!(step.action, Action::AwaitGo { .. })) {
+            self.runs.turn(release);
+        }
         let seen = now.seen(&plan.to);
         if seen.ready > 0 && progress.rollback.is_none() && now.now >= self.next_probe {
             self.next_probe = now.now.plus(PROBE_EVERY);

@@ -14,6 +14,8 @@ use crate::model::manifest::Manifest;
 pub(super) struct Watch {
     /// Those that were healthy once.
     were_well: BTreeSet<InstanceId>,
+    /// When an instance was first seen.
+    seen: BTreeMap<InstanceId, Micros>,
     /// Since when an instance uses more than it should.
     above: BTreeMap<InstanceId, Micros>,
     /// What an instance used, once a second.
@@ -55,6 +57,7 @@ impl Watch {
             self.were_well.insert(instance.id.clone());
             return None;
         }
+        let since = *self.seen.entry(instance.id.clone()).or_insert(now);
         let trips = |said: String| Some(Tripped { kind: TriggerKind::Health, said });
         let id = &instance.id;
         let exit = instance.last_exit.as_ref().map_or_else(String::new, |exit| format!(": {exit}"));
@@ -68,11 +71,11 @@ impl Watch {
             State::Unhealthy if instance.failures >= u64::from(failures) => {
                 trips(format!("{id} failed {} health checks in a row: {}", instance.failures, instance.said))
             }
+            // However often it was started meanwhile.
             State::Starting | State::BackingOff => {
                 let startup = manifest.service.health.startup;
-                let late = instance.started_at.unwrap_or(instance.since).plus(startup.micros()) < now;
-                let late = late && instance.state == State::Starting;
-                if late { trips(format!("{id} was not healthy within {startup}: {}", instance.said)) } else { None }
+                let late = since.plus(startup.micros()) < now;
+                if late { trips(format!("{id} was not healthy within {startup}: {}{exit}", instance.said)) } else { None }
             }
             _ => None,
         }

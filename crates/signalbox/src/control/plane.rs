@@ -121,6 +121,7 @@ fn count(generation: u64, arm: ArmCounted) -> ArmCount {
         accepted: counts.accepted,
         new_sessions: counts.new_sessions,
         open: counts.open,
+        aborted: counts.aborted,
         ended,
         errors,
         latency: counts.latency.buckets.into_iter().map(|(bucket, count)| (middle(bucket), count)).collect(),

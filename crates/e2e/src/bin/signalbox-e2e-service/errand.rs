@@ -1,7 +1,7 @@
 //! What tests ask the service to do from where it is: to look around, and to try to get out.
 
 use std::io::Read as _;
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 

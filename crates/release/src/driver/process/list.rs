@@ -68,11 +68,17 @@ pub(super) async fn health(driver: &ProcessDriver, id: &InstanceId) -> Result<He
     if !folder.is_supervised().map_err(DriverError::file(folder.path()))? {
         return Ok(Health::Gone);
     }
+    // A shim that has told the end is about to end itself.
+    let ended = |folder: &Folder| matches!(folder.status(), Ok(Some(status)) if !status.state.lives());
+    if ended(&folder) {
+        return Ok(Health::Gone);
+    }
     let within = ANSWER_WITHIN + spec.health.timeout.0;
     match ask(&folder, &Request::Check, within).await {
         Ok(Reply::Checked(health)) => Ok(health),
         Ok(_) => Err(DriverError::Supervisor { id: id.clone(), said: "it answers something else".into() }),
         // It may have ended while it was asked.
+        Err(_) if ended(&folder) => Ok(Health::Gone),
         Err(_) if !folder.is_supervised().map_err(DriverError::file(folder.path()))? => Ok(Health::Gone),
         Err(error) => Ok(Health::Unwell { said: format!("its shim: {error}") }),
     }

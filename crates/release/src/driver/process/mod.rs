@@ -4,6 +4,7 @@ mod artifact;
 mod list;
 mod place;
 mod ports;
+mod prune;
 mod start;
 mod stop;
 

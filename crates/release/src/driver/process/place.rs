@@ -9,11 +9,11 @@ use rustix::fs::{FlockOperation, flock};
 use signalbox_core::clock::Clock;
 use signalbox_core::setting::Period;
 
-use super::{artifact, list, start, stop};
+use super::{artifact, list, prune, start, stop};
 use crate::driver::{
     Abilities, Answer, Artifact, Driver, DriverError, Exit, Fetched, Health, Instance, InstanceId, Launch, Sandboxing,
 };
-use crate::model::value::Name;
+use crate::model::value::{Name, Version};
 use crate::shim::{Folder, possible};
 
 /// How long a shim may take to answer what it can answer at once.
@@ -129,5 +129,10 @@ impl Driver for ProcessDriver {
 
     fn clean_up(&self) -> Answer<'_, Vec<InstanceId>> {
         Box::pin(self.blocking(stop::clean_up))
+    }
+
+    fn prune<'a>(&'a self, keep: &'a [Version], newest: usize) -> Answer<'a, Vec<Version>> {
+        let keep = keep.to_vec();
+        Box::pin(self.blocking(move |driver| prune::prune(driver, &keep, newest)))
     }
 }

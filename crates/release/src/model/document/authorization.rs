@@ -1,7 +1,7 @@
 use super::content::{Block, Line, Mark};
 use super::kinds::{Sources, decision_words, heading, in_plan, paragraph, table};
 use crate::model::calendar::Decision;
-use crate::model::manifest::{Level, Risk, RiskKind};
+use crate::model::manifest::{Risk, RiskKind};
 use crate::model::readiness::ItemState;
 
 pub(super) fn blocks(sources: &Sources<'_>) -> Vec<Block> {
@@ -64,7 +64,6 @@ fn risk(risk: &Risk) -> Line {
         RiskKind::Business => "business",
     };
     let mitigation = risk.mitigation.as_deref().unwrap_or("no mitigation");
-    let open = risk.level >= Level::High && risk.mitigation.is_none();
     let said = format!("{kind}, {}: {mitigation}", risk.level.word());
-    if open { Line::judged(false, &risk.what, said) } else { Line::note(&risk.what, said) }
+    if risk.is_open() { Line::judged(false, &risk.what, said) } else { Line::note(&risk.what, said) }
 }

@@ -110,7 +110,7 @@ impl Line {
         Self { mark, ..Self::note(what, said) }
     }
 
-    /// `journal 4411 · signalbox release logs`, or that there is none.
+    /// `journal 44 · signalbox release journal`, or that there is none.
     pub fn evidence_words(&self) -> String {
         match &self.evidence {
             Some(source) => format!("{} · {} · {}", source.reference, source.command, &source.at.to_string()[..16]),

@@ -43,7 +43,7 @@ pub fn document(kind: Kind, sources: &Sources<'_>) -> Option<Document> {
         kind,
         title: format!("{}: {service} {version}", kind.title()),
         blocks,
-        again: format!("signalbox release report {version} --kind {} --verify", kind.word()),
+        again: format!("signalbox release report {version} --kind {} --verify FILE", kind.word()),
     })
 }
 
@@ -61,7 +61,7 @@ pub(super) fn table(what: &str, said: &str, lines: Vec<Line>) -> Block {
 
 /// Where a record of the journal can be looked up.
 pub(super) fn in_journal(sources: &Sources<'_>, seq: u64, at: Micros) -> Option<SourceOfFact> {
-    let command = format!("signalbox release logs {}", sources.plan.to);
+    let command = format!("signalbox release journal {}", sources.plan.to);
     Some(SourceOfFact { command, reference: format!("journal {seq}"), at })
 }
 

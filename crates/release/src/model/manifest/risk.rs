@@ -31,6 +31,13 @@ pub enum Level {
     Critical,
 }
 
+impl Risk {
+    /// Whether it stands in the way of a release.
+    pub fn is_open(&self) -> bool {
+        self.level >= Level::High && self.mitigation.is_none()
+    }
+}
+
 impl Level {
     /// As the manifest writes it.
     pub fn word(self) -> &'static str {

@@ -6,7 +6,7 @@ use super::report::Report;
 use super::sign_off::{SignOff, SignOffState, sign_offs};
 use crate::model::calendar;
 use crate::model::exit::Exit;
-use crate::model::manifest::{Level, Manifest, Risk};
+use crate::model::manifest::{Level, Manifest};
 use crate::model::plan::{Lint, Plan, Severity};
 use crate::model::value::Name;
 
@@ -76,7 +76,7 @@ pub fn decide(inputs: Inputs<'_>) -> Decision {
     for lint in lints.iter().filter(|lint| lint.severity == Severity::Refuses) {
         add(Exit::Refused, format!("the plan: {}", lint.said), None);
     }
-    for risk in manifest.risks.iter().filter(|risk| is_open(risk)) {
+    for risk in manifest.risks.iter().filter(|risk| risk.is_open()) {
         let said = format!("risk {:?} is {} and has no mitigation", risk.what, risk.level.word());
         add(Exit::NoGo, said, None);
     }
@@ -105,8 +105,4 @@ pub fn decide(inputs: Inputs<'_>) -> Decision {
         checklist,
         window,
     }
-}
-
-fn is_open(risk: &Risk) -> bool {
-    risk.level >= Level::High && risk.mitigation.is_none()
 }

@@ -1,10 +1,12 @@
 //! `signalbox release …`: what needs no controller, and what asks it.
 
 mod calendar;
+mod checklist;
 mod deploy;
 mod door;
 mod init;
 mod plan;
+mod report;
 mod schema;
 mod source;
 mod status;
@@ -51,10 +53,14 @@ pub enum Release {
     Rollback(Rollback),
     /// Sign the plan of the release that runs, for a role.
     Approve(verbs::Approve),
+    /// What is to be done around the release of a version, and what was.
+    Checklist(checklist::ChecklistArgs),
     /// The releases so far.
     History(verbs::Asking),
     /// The journal of a release, a line of JSON per record.
     Journal(verbs::JournalArgs),
+    /// Write readiness, plan, authorization or summary of a release as a document, from what is recorded.
+    Report(report::ReportArgs),
     /// Let no release begin. The way back stays open.
     Lock(verbs::Lock),
     /// What the instances wrote.
@@ -79,8 +85,10 @@ impl Release {
             Release::Retry(retry) => retry.run(),
             Release::Rollback(rollback) => rollback.run(),
             Release::Approve(approve) => approve.run(),
+            Release::Checklist(checklist) => checklist.run(),
             Release::History(asking) => asking.history(),
             Release::Journal(journal) => journal.run(),
+            Release::Report(report) => report.run(),
             Release::Lock(lock) => lock.run(),
             Release::Logs(logs) => logs.run(),
         };

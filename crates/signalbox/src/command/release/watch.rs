@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::Value;
 use signalbox_core::setting::Period;
 use signalbox_release::model::exit::Exit;
+use signalbox_release::model::plan::Phase;
 
 use super::deploy::exit_of;
 use super::door::Door;
@@ -67,7 +68,7 @@ impl Watching {
 
 async fn follow(door: &Door, id: &str) -> anyhow::Result<Exit> {
     let mut seen = 0;
-    let mut shown = String::new();
+    let mut shown = Shown::default();
     let mut tries = 0;
     loop {
         let mut lines = match door.lines(&format!("/{id}/watch?after={seen}")).await {
@@ -98,20 +99,51 @@ async fn follow(door: &Door, id: &str) -> anyhow::Result<Exit> {
     }
 }
 
-fn show(output: Output, told: &Value, shown: &mut String) -> anyhow::Result<()> {
+/// What was last said of the same kind, so that it is not said twice.
+#[derive(Default)]
+struct Shown {
+    phase: String,
+    waiting: String,
+}
+
+/// A record: a step with what it does, below it what came of it.
+fn record(told: &Value, shown: &mut Shown) -> anyhow::Result<()> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    // 2026-11-21T17:57:08.123456Z: the time alone.
+    let at = text(&told["at"]).get(11..19).unwrap_or_default().to_owned();
+    let (event, said) = (&told["record"]["event"], text(&told["said"]));
+    if *event == "intent" {
+        shown.waiting.clear();
+        let phase = text(&told["record"]["step"]).split('.').next().unwrap_or_default().to_owned();
+        let title = phase.parse::<usize>().ok().and_then(|number| Phase::ALL.get(number.checked_sub(1)?));
+        if let Some(title) = title.filter(|_| phase != shown.phase && told["record"]["direction"] == "do") {
+            line(&format!("phase {phase} of {}: {}", Phase::ALL.len(), title.title()))?;
+        }
+        shown.phase = phase;
+        return line(&format!("{at}  {said}"));
+    }
+    // That it is so is told by the next step.
+    if *event == "confirm" || *event == "effect" && told["record"]["said"] == "it is in place" {
+        return Ok(());
+    }
+    if *event == "effect" {
+        return line(&format!("          {}", text(&told["record"]["said"])));
+    }
+    line(&format!("{at}  {said}"))
+}
+
+fn show(output: Output, told: &Value, shown: &mut Shown) -> anyhow::Result<()> {
     if output == Output::Json {
         return line(&told.to_string());
     }
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     if told["kind"] == "record" {
-        // 2026-11-21T17:57:08.123456Z: the time alone.
-        let at = text(&told["at"]);
-        return line(&format!("{}  {}", at.get(11..19).unwrap_or_default(), text(&told["said"])));
+        return record(told, shown);
     }
     let waiting = text(&told["waiting"]);
     let word = waiting.split(':').next().unwrap_or_default().to_owned();
-    if !waiting.is_empty() && word != *shown {
-        *shown = word;
+    if !waiting.is_empty() && word != shown.waiting {
+        shown.waiting = word;
         line(&format!("          {waiting}"))?;
     }
     Ok(())
