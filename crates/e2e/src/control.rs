@@ -109,7 +109,7 @@ ports     = "{}-{}"
 drain     = "5s"
 stop      = "2s"
 restart   = {{ first = "100ms", most = "200ms", give_up = 2 }}
-health    = {{ path = "/health", interval = "200ms", version = "$.version", startup = "5s" }}
+health    = {{ path = "/health", interval = "200ms", version = "$.version", startup = "10s" }}
 
 [canary]
 {}
@@ -190,7 +190,7 @@ threshold = 40
 
     /// Everything goes to that version, and nothing else runs.
     pub fn only(&self, version: &str) -> Result<()> {
-        process::wait_for(Duration::from_secs(30), "one version alone", || {
+        process::wait_for(LIMIT, "one version alone", || {
             let overview = self.overview()?;
             let versions = overview["versions"].as_array().context("no versions")?;
             let one = versions.first().context("nothing runs")?;

@@ -63,7 +63,7 @@ fn a_controller_that_is_killed_in_the_canary_goes_back_all_the_same() -> Result<
     house.fault("2.0.0", "errors 3")?;
     let askers = Askers::start(house.server.address, 6);
     ensure!(house.run(&["deploy", "2.0.0"])?.code == 0);
-    process::wait_for(Duration::from_secs(60), "2.0.0 has no traffic", || {
+    process::wait_for(Duration::from_secs(120), "2.0.0 has no traffic", || {
         let status = house.overview()?;
         ensure!(status["state"] == "holding", "{status}");
         Ok(())
@@ -123,12 +123,21 @@ fn a_release_whose_controller_is_killed_at_every_record_ends_as_it_would() -> Re
     control.terminate()?;
 
     // The way back as well.
-    house.fault("3.0.0", "never-healthy")?;
+    house.fault("3.0.0", "errors 50")?;
+    let askers = Askers::start(house.server.address, 4);
     let kills = through_every_record(&house, "3.0.0")?;
+    askers.stop()?;
     let control = house.control(&[])?;
     let newest = house.newest()?;
     ensure!(newest["state"] == "rolled_back" && newest["to"] == "3.0.0", "{newest}");
     house.only("2.0.0")?;
+    let askers = Askers::start(house.server.address, 4);
+    process::wait_for(Duration::from_secs(120), "nobody is answered", || {
+        ensure!(house.overview()?["requests_per_second"].as_f64() > Some(20.0));
+        Ok(())
+    })?;
+    let asked = askers.stop()?;
+    ensure!(asked.failed.is_empty() && asked.answered > 0, "{asked:?}");
     println!("{kills} kills on the way to 3.0.0 and back: 2.0.0 serves alone");
     control.terminate()
 }

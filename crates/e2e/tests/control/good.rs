@@ -20,7 +20,7 @@ fn a_good_version_is_promoted_without_a_failed_request() -> Result<()> {
     let again = house.deploy("1.0.0")?;
     ensure!(again.code == 0 && again.out.contains("nothing to do"), "{again:?}");
     let askers = Askers::start(house.server.address, 4);
-    process::wait_for(Duration::from_secs(60), "no traffic is seen", || {
+    process::wait_for(Duration::from_secs(120), "no traffic is seen", || {
         let overview = house.overview()?;
         ensure!(overview["requests_per_second"].as_f64() > Some(1.0), "{overview}");
         Ok(())
@@ -75,7 +75,7 @@ fn without_control_traffic_flows_and_a_dead_instance_comes_back() -> Result<()> 
         ensure!(answer.status == 200, "{answer:?}");
         Ok(())
     };
-    process::wait_for(Duration::from_secs(30), "the instance is not back", answers)?;
+    process::wait_for(Duration::from_secs(120), "the instance is not back", answers)?;
     let control = house.control(&[])?;
     house.only("1.0.0")?;
     control.terminate()?;

@@ -64,7 +64,7 @@ fn what_makes_no_sense_is_refused_with_its_number() -> Result<()> {
     ensure!(begun.code == 0, "{begun:?}");
     let paused = house.run(&["release", "pause", "--reason", "lunch"])?;
     ensure!(paused.code == 0, "{paused:?}");
-    process::wait_for(Duration::from_secs(10), "the pause is not told", || {
+    process::wait_for(Duration::from_secs(120), "the pause is not told", || {
         let status = house.run(&["status"])?;
         ensure!(status.code == 9 && status.out.contains("lunch"), "{status:?}");
         Ok(())
@@ -91,7 +91,7 @@ fn what_makes_no_sense_is_refused_with_its_number() -> Result<()> {
         std::fs::metadata(house.edge.data.join("control").join(name)).map(|meta| meta.permissions().mode() & 0o777)
     };
     ensure!(mode("control.sock")? == 0o600 && mode("token")? == 0o600);
-    process::wait_for(Duration::from_secs(5), "logs", || {
+    process::wait_for(Duration::from_secs(120), "logs", || {
         let logs = house.run(&["release", "logs", "1.0.0"])?;
         ensure!(logs.out.contains("version 1.0.0 listens"), "{logs:?}");
         Ok(())

@@ -167,10 +167,13 @@ fn judge(progress: &Progress<'_>, step: &Step, attempt: &Attempt, now: &Observat
 
 fn gate(progress: &Progress<'_>, step: &Step, attempt: &Attempt, now: &Observation) -> Next {
     match &now.gate {
-        Gate::Open => effect(step, "signed, and the window is open"),
-        _ if now.now >= attempt.deadline => timed_out(progress, step),
+        Gate::Open => effect(step, "nothing stands in the way"),
         Gate::AwaitingApproval { said } | Gate::WindowClosed { said } | Gate::NoGo { said } => {
-            Next::Wait { until: Some(attempt.deadline), said: said.clone() }
+            if now.now < attempt.deadline {
+                return Next::Wait { until: Some(attempt.deadline), said: said.clone() };
+            }
+            let said = format!("{} did not end within {}: {said}", step.action, step.at_most);
+            go_back(progress, Why::StepTimedOut { step: step.id }, said)
         }
     }
 }

@@ -217,10 +217,10 @@ impl fmt::Display for Action {
         let plural = |count: usize| if count == 1 { "" } else { "s" };
         match self {
             Self::CheckReadiness { threshold } => write!(out, "check readiness: at least {threshold} of 100"),
-            Self::AwaitGo { roles } if roles.is_empty() => write!(out, "wait for an open window"),
+            Self::AwaitGo { roles } if roles.is_empty() => write!(out, "wait for the go"),
             Self::AwaitGo { roles } => {
                 let roles: Vec<&str> = roles.iter().map(Name::as_str).collect();
-                write!(out, "wait for the signatures of {} and an open window", roles.join(", "))
+                write!(out, "wait for the go, signed by {}", roles.join(", "))
             }
             Self::ClearLeftover { version } => write!(out, "take {version} out of the traffic, drain and stop it"),
             Self::ProbeTarget { version } => write!(out, "probe {version}, to which a rollback would go"),

@@ -115,7 +115,7 @@ fn record(told: &Value, shown: &mut Shown) -> anyhow::Result<()> {
     if *event == "intent" {
         shown.waiting.clear();
         let phase = text(&told["record"]["step"]).split('.').next().unwrap_or_default().to_owned();
-        let title = phase.parse::<usize>().ok().and_then(|number| Phase::ALL.get(number.checked_sub(1)?));
+        let title = phase.parse::<usize>().ok().and_then(|number| Phase::ALL.get(number.checked_sub(1)?).copied());
         if let Some(title) = title.filter(|_| phase != shown.phase && told["record"]["direction"] == "do") {
             line(&format!("phase {phase} of {}: {}", Phase::ALL.len(), title.title()))?;
         }
