@@ -132,7 +132,8 @@ impl Controller {
             return all.pop().ok_or_else(|| Refused::not_found("release yet"));
         }
         let by_id = all.iter().position(|kept| kept.id == id);
-        let of_version = || all.iter().rposition(|kept| kept.request.kind == Kind::Deploy && kept.request.version.as_str() == id);
+        let of_version =
+            || all.iter().rposition(|kept| kept.request.kind == Kind::Deploy && kept.request.version.as_str() == id);
         let found = by_id.or_else(of_version).ok_or_else(|| Refused::not_found(&format!("release {id}")))?;
         Ok(all.swap_remove(found))
     }

@@ -240,7 +240,12 @@ impl Controller {
         {
             let state = self.state.lock().await;
             if let Some(Active { id, .. }) = &state.active {
-                return Err(Refused::new(Exit::Locked, format!("release {id} runs, one at a time: wait for its end (signalbox status --watch), or take it back (signalbox release abort)")));
+                return Err(Refused::new(
+                    Exit::Locked,
+                    format!(
+                        "release {id} runs, one at a time: wait for its end (signalbox status --watch), or take it back (signalbox release abort)"
+                    ),
+                ));
             }
             // The way back is always open.
             if let Some(Frozen { by, reason, at }) = state.frozen.as_ref().filter(|_| request.kind == Kind::Deploy) {

@@ -68,7 +68,8 @@ impl Controller {
 /// When it was decided whether production may change; before that, the last thing that is written.
 fn decided_at(kept: &Kept) -> signalbox_core::time::Micros {
     let records = kept.journal.records();
-    let gate = |id: StepId| kept.journal.plan().step(id).is_some_and(|step| matches!(step.action, Action::AwaitGo { .. }));
+    let gate =
+        |id: StepId| kept.journal.plan().step(id).is_some_and(|step| matches!(step.action, Action::AwaitGo { .. }));
     let passed = records.iter().find(|record| matches!(&record.event, Event::Effect { step, .. } if gate(*step)));
     passed.or(records.last()).map_or(kept.request.at, |record| record.at)
 }

@@ -133,8 +133,10 @@ pub(super) fn stable(all: &[Kept]) -> Option<&Kept> {
 
 /// What served before the present version came: not what it came back from.
 pub(super) fn before<'a>(all: &'a [Kept], present: &Version) -> Option<&'a Kept> {
-    let promoted: Vec<&Kept> = all.iter().filter(|kept| matches!(kept.ended(), Some((Outcome::Promoted, ..)))).collect();
-    let came = promoted.iter().rposition(|kept| kept.request.version == *present && kept.request.kind == Kind::Deploy)?;
+    let promoted: Vec<&Kept> =
+        all.iter().filter(|kept| matches!(kept.ended(), Some((Outcome::Promoted, ..)))).collect();
+    let came =
+        promoted.iter().rposition(|kept| kept.request.version == *present && kept.request.kind == Kind::Deploy)?;
     promoted[..came].iter().rev().find(|kept| kept.request.version != *present).copied()
 }
 

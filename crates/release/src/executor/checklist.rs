@@ -38,9 +38,9 @@ pub(crate) fn ticked(service: &Path, version: &Version) -> Result<Vec<Done>, Str
         Err(error) => return Err(format!("{}: {error}", path.display())),
     };
     let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
-    let ticks = whole.lines().map(|line| {
-        serde_json::from_str::<Tick>(line).map_err(|error| format!("{}: {error}", path.display()))
-    });
+    let ticks = whole
+        .lines()
+        .map(|line| serde_json::from_str::<Tick>(line).map_err(|error| format!("{}: {error}", path.display())));
     let ticks = ticks.collect::<Result<Vec<_>, _>>()?;
     Ok(ticks.into_iter().filter(|tick| tick.version == *version).map(|tick| tick.done).collect())
 }
@@ -136,13 +136,8 @@ async fn carry_out(release: &Release, item: &ChecklistItem) -> Result<(), String
     let words = release.words(command, release.manifest.service.ports.first, &release.tools.data);
     let said = commands::run(&words, &release.request.base, &[]).await?;
     let note = said.lines().last().unwrap_or_default().to_owned();
-    let done = Done {
-        what: item.what.clone(),
-        offset: item.at,
-        who: words.join(" "),
-        at: release.tools.clock.now(),
-        note,
-    };
+    let done =
+        Done { what: item.what.clone(), offset: item.at, who: words.join(" "), at: release.tools.clock.now(), note };
     tick(release.service_folder(), &release.request.version, done)
 }
 

@@ -123,6 +123,10 @@ impl Judging {
             Outcome::Insufficient => Verdict::Insufficient,
             Outcome::NoData | Outcome::Fail => Verdict::NoData,
         };
+        if verdict == Verdict::NoData && said.requests == 0 {
+            let canary = &self.kept.judge.criteria().canary;
+            return judged(verdict, format!("no requests of {canary} at {weight} so far"));
+        }
         judged(verdict, said.words)
     }
 
@@ -131,6 +135,9 @@ impl Judging {
         let criteria = self.kept.judge.criteria();
         let rules: Vec<&str> = said.rules.iter().map(|rule| rule.words.as_str()).collect();
         let rules = rules.join("; ");
+        if self.is_first && said.requests == 0 {
+            return (Verdict::Pass, "a first release, nobody to compare with; no requests yet".into());
+        }
         if self.is_first {
             let said = format!("a first release, nobody to compare with; {} requests; {rules}", said.requests);
             return (Verdict::Pass, said);

@@ -25,8 +25,8 @@ mod watch;
 mod windows;
 pub mod words;
 
-pub(crate) use checklist::{tick, ticked};
 pub use backup::{applied, set_for};
+pub(crate) use checklist::{tick, ticked};
 pub use criteria::criteria;
 pub use fault::{FailPoint, Side};
 pub use journal_file::{FILE, JournalError, JournalFile};

@@ -108,9 +108,7 @@ pub(crate) fn share(routes: &RouteTable, version: &str) -> Percent {
 pub(crate) fn signed(journal: &Journal) -> Vec<SignOff> {
     let plan = journal.plan().hash;
     let signed = journal.records().iter().filter_map(|record| match &record.event {
-        Event::Signed { role, who } => {
-            Some(SignOff { role: role.clone(), who: who.clone(), at: record.at, plan })
-        }
+        Event::Signed { role, who } => Some(SignOff { role: role.clone(), who: who.clone(), at: record.at, plan }),
         _ => None,
     });
     signed.collect()

@@ -95,7 +95,9 @@ impl Counts {
 
     /// What became of every request that was accepted, version by version.
     pub fn receipt(&self) -> String {
-        let mut versions: Vec<&str> = self.arms.iter().map(|arm| arm.version.as_str()).collect();
+        // Before the first routes the edge has an arm without a version.
+        let versions = self.arms.iter().map(|arm| arm.version.as_str()).filter(|version| !version.is_empty());
+        let mut versions: Vec<&str> = versions.collect();
         versions.sort_unstable();
         versions.dedup();
         let of = |version: &str| {

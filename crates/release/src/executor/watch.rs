@@ -75,7 +75,11 @@ impl Watch {
             State::Starting | State::BackingOff => {
                 let startup = manifest.service.health.startup;
                 let late = since.plus(startup.micros()) < now;
-                if late { trips(format!("{id} was not healthy within {startup}: {}{exit}", instance.said)) } else { None }
+                if late {
+                    trips(format!("{id} was not healthy within {startup}: {}{exit}", instance.said))
+                } else {
+                    None
+                }
             }
             _ => None,
         }

@@ -92,6 +92,7 @@ fn lessons(sources: &Sources<'_>, records: &[Record]) -> Vec<Line> {
             }
             Event::Failed { step, said, .. } => add(record, format!("step {step} failed"), said.clone()),
             Event::Paused { by, said } => add(record, format!("{by} paused it"), said.clone()),
+            Event::RollbackBegun { said, .. } => add(record, "it went back".into(), said.clone()),
             Event::Skipped { by, approver, reason, .. } => {
                 add(record, format!("{by} promoted without a verdict"), format!("{reason}; approved by {approver}"));
             }
@@ -122,8 +123,8 @@ fn first(records: &[Record], wanted: StepId, way: Direction, kind: fn(&Event) ->
     })
 }
 
-/// To a tenth of a second.
+/// Milliseconds below a second, seconds above.
 fn between(from: Micros, until: Micros) -> Period {
     let ms = u64::try_from((until.0 - from.0) / 1000).unwrap_or(0);
-    Period::from_millis(if ms < 1000 { ms } else { ms / 100 * 100 })
+    Period::from_millis(if ms < 1000 { ms } else { (ms + 500) / 1000 * 1000 })
 }

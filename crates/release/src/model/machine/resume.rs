@@ -160,7 +160,9 @@ fn judge(progress: &Progress<'_>, step: &Step, attempt: &Attempt, now: &Observat
             Action::Judge { insufficient: Some(policy), .. } if policy.then == Then::Pause => {
                 Next::Write(Event::Paused { by: "policy".into(), said: said.to_owned() })
             }
-            _ => go_back(progress, Why::Undecided, said.to_owned()),
+            _ => {
+                go_back(progress, Why::Undecided, format!("not decided in its time, so the policy rolls back: {said}"))
+            }
         },
     }
 }

@@ -229,7 +229,7 @@ impl fmt::Display for Action {
             Self::CheckArtifact { sha256 } => write!(out, "check the artifact: sha256 {}", sha256.short()),
             Self::RestoreCopy => write!(out, "restore the backup beside production"),
             Self::MigrateCopy { migrations } => write!(out, "migrate the copy: {}", migrations.join(", ")),
-            Self::StartStaging { version } => write!(out, "start {version} on the copy, in a sandbox"),
+            Self::StartStaging { version } => write!(out, "start {version} in staging"),
             Self::RunSuite { suite, commands } => {
                 write!(out, "run the {} suite: {commands} command{}", suite.title(), plural(*commands))
             }
@@ -247,8 +247,8 @@ impl fmt::Display for Action {
                 write!(out, "have {instances} healthy instance{} of {version}", plural(*instances as usize))
             }
             Self::SetWeight { version, weight } => write!(out, "set {version} to {weight} and see the share follow"),
-            Self::Judge { hold, min_requests, .. } => {
-                write!(out, "hold for {hold} and judge, from {min_requests} requests on")
+            Self::Judge { weight, hold, min_requests, .. } => {
+                write!(out, "hold {weight} for {hold} and judge, from {min_requests} requests on")
             }
             Self::ProbeProduction { probes } => {
                 write!(out, "probe the content of production: {probes} probe{}", plural(*probes))
