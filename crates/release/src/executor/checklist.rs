@@ -82,12 +82,15 @@ pub(super) fn obstacles(release: &Release, failed: &Failed) -> Result<Vec<String
 /// Why the command of an item did not end well.
 pub(super) type Failed = BTreeMap<String, String>;
 
+/// How the command of an item ended.
+type Went = (String, Result<(), String>);
+
 /// Runs the commands of items.
 pub(super) struct Runs {
     busy: BTreeSet<String>,
     failed: Failed,
     not_before: BTreeMap<String, Micros>,
-    ended: (mpsc::UnboundedSender<(String, Result<(), String>)>, mpsc::UnboundedReceiver<(String, Result<(), String>)>),
+    ended: (mpsc::UnboundedSender<Went>, mpsc::UnboundedReceiver<Went>),
 }
 
 impl Default for Runs {

@@ -118,7 +118,7 @@ impl Simple {
         talk(async {
             let path = format!("/{}/{verb}", self.release);
             let answer = self.door.ask(Method::POST, &path, Some(&body)).await?;
-            printed(&self.door, answer, |status| summary(status))
+            printed(&self.door, answer, summary)
         })
     }
 }
