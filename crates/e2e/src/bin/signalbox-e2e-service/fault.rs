@@ -70,7 +70,7 @@ impl Fault {
     }
 
     /// What goes on beside the answers.
-    pub fn from_now_on(&self) {
+    pub fn go_on(&self) {
         let Self::Leak(more) = *self else { return };
         std::thread::spawn(move || {
             let mut kept: Vec<Vec<u8>> = Vec::new();

@@ -49,7 +49,7 @@ fn main() -> ExitCode {
         }
     };
     println!("version {version} listens on {port}");
-    fault.from_now_on();
+    fault.go_on();
     let service = Arc::new(Service { version, fault, served: AtomicU64::new(0) });
     for stream in listener.incoming().map_while(Result::ok) {
         let service = Arc::clone(&service);
