@@ -106,7 +106,7 @@ fn a_killed_shim_takes_its_service_along() -> Result<()> {
         ensure!(lost.last_exit.is_some_and(|exit| exit.how == ExitHow::Unseen), "nobody saw how it ended");
         ensure!(house.health(&instance.id)? == Health::Gone);
         ensure!(marked(instance.id.as_str()).len() == 1, "the worker had no parent any more");
-        ensure!(house.clean_up()? == [instance.id.clone()]);
+        ensure!(house.clean_up()?.as_slice() == std::slice::from_ref(&instance.id));
         ensure!(marked(instance.id.as_str()).is_empty(), "nothing of it is left");
         ensure!(house.list()?.is_empty());
     }

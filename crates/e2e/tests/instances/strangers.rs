@@ -70,7 +70,7 @@ fn a_number_that_is_used_again_hits_nobody() -> Result<()> {
     std::fs::write(&file, status.to_string())?;
     ensure!(house.instance(&instance.id)?.state == State::Lost, "its lock is free, whatever the number says");
     house.stop(&instance.id, std::time::Duration::ZERO)?;
-    ensure!(house.clean_up()? == [instance.id.clone()]);
+    ensure!(house.clean_up()?.as_slice() == std::slice::from_ref(&instance.id));
     ensure!(innocent.try_wait().context("sleep")?.is_none(), "it goes on");
     innocent.kill()?;
     innocent.wait()?;
