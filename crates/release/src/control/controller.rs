@@ -87,6 +87,7 @@ impl Controller {
             fatal: watch::Sender::new(None),
             changes: watch::Sender::new(0),
         });
+        this.shelf.sweep()?;
         let all = this.shelf.all()?;
         if let Some(kept) = all.last() {
             this.driver.settle(&kept.journal.plan().service).map_err(io::Error::other)?;

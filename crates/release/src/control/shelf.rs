@@ -33,7 +33,21 @@ impl Shelf {
         Self { folder }
     }
 
-    /// Every release, the oldest first. One that broke off before its first record was never promised, and is removed.
+    /// Removes what broke off before its first record, and so was never promised. Only before anything can begin.
+    pub(super) fn sweep(&self) -> io::Result<()> {
+        for folder in
+            folders(&self.folder)?.iter().map(|service| folders(service)).collect::<io::Result<Vec<_>>>()?.concat()
+        {
+            let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if name.parse::<u64>().is_ok() && !begun(&folder)? {
+                tracing::warn!(folder = %folder.display(), "a release that had not begun is removed");
+                std::fs::remove_dir_all(&folder)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Every release that has begun, the oldest first.
     pub fn all(&self) -> io::Result<Vec<Kept>> {
         let mut all = Vec::new();
         for service in folders(&self.folder)? {
@@ -87,11 +101,8 @@ fn folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
 fn read(folder: &Path, number: u64) -> io::Result<Option<Kept>> {
     let journal = match JournalFile::read(folder) {
         Ok(journal) => journal,
-        Err(_) if !begun(folder)? => {
-            tracing::warn!(folder = %folder.display(), "a release that had not begun is removed");
-            std::fs::remove_dir_all(folder)?;
-            return Ok(None);
-        }
+        // It may be about to begin at this moment.
+        Err(_) if !begun(folder)? => return Ok(None),
         Err(JournalError::Disk { source, .. }) => return Err(source),
         Err(error) => return Err(io::Error::other(error.to_string())),
     };
