@@ -9,4 +9,5 @@ pub mod projector;
 pub mod rebuild;
 pub mod report;
 pub mod schema;
+mod stretch;
 pub mod web;

@@ -4,7 +4,9 @@
 use signalbox_store::Migration;
 
 /// This feature's migrations.
-pub const MIGRATIONS: &[Migration] = &[Migration {
+pub const MIGRATIONS: &[Migration] = &[EVENTS, STRETCHES, DAYS];
+
+const EVENTS: Migration = Migration {
     number: 20,
     name: "events",
     sql: "
@@ -52,4 +54,43 @@ INSERT INTO projection (name, seq, generation, rule_version, updated_at) VALUES 
         "campaign", "contact", "message", "link", "event", "message_state", "source_record", "first_hit", "counter", "client_counter",
         "conversion_counter",
     ],
-}];
+};
+
+/// Indexes over all of the history had a page of their own for nearly every new event.
+const STRETCHES: Migration = Migration {
+    number: 21,
+    name: "events by stretch",
+    sql: "
+DROP INDEX event_recipient;
+DROP INDEX event_message;
+CREATE INDEX event_recipient ON event ((seq >> 17), recipient_id) WHERE recipient_id <> 0;
+CREATE INDEX event_message ON event ((seq >> 17), message_id) WHERE message_id <> 0;
+ALTER TABLE message_state ADD COLUMN first_hit BIGINT;
+INSERT INTO message_state (principal_id, message_id, first_hit)
+    SELECT e.principal_id, e.message_id, MIN(e.seq) FROM event AS e WHERE e.message_id <> 0 AND e.kind IN (8, 9) GROUP BY 1, 2
+    ON CONFLICT (principal_id, message_id) DO UPDATE SET first_hit = excluded.first_hit",
+    postgres: "",
+    scoped: &[],
+};
+
+/// The same counters once more, a row for each day (UTC) instead of each hour; `hour` is the day's first.
+const DAYS: Migration = Migration {
+    number: 22,
+    name: "counters by day",
+    sql: "
+CREATE TABLE counter_day (principal_id BIGINT NOT NULL, campaign_id BIGINT NOT NULL, hour BIGINT NOT NULL, link_id BIGINT NOT NULL,
+    kind BIGINT NOT NULL, class BIGINT NOT NULL, total BIGINT NOT NULL, uniques BIGINT NOT NULL,
+    PRIMARY KEY (principal_id, campaign_id, hour, link_id, kind, class)){clustered};
+CREATE INDEX counter_day_hour ON counter_day (principal_id, hour);
+CREATE TABLE client_counter_day (principal_id BIGINT NOT NULL, campaign_id BIGINT NOT NULL, hour BIGINT NOT NULL, kind BIGINT NOT NULL,
+    class BIGINT NOT NULL, client TEXT NOT NULL, device TEXT NOT NULL, total BIGINT NOT NULL,
+    PRIMARY KEY (principal_id, campaign_id, hour, kind, class, client, device)){clustered};
+INSERT INTO counter_day (principal_id, campaign_id, hour, link_id, kind, class, total, uniques)
+    SELECT c.principal_id, c.campaign_id, c.hour - ((c.hour % 86400000000) + 86400000000) % 86400000000, c.link_id, c.kind, c.class,
+        SUM(c.total), SUM(c.uniques) FROM counter AS c GROUP BY 1, 2, 3, 4, 5, 6;
+INSERT INTO client_counter_day (principal_id, campaign_id, hour, kind, class, client, device, total)
+    SELECT c.principal_id, c.campaign_id, c.hour - ((c.hour % 86400000000) + 86400000000) % 86400000000, c.kind, c.class, c.client,
+        c.device, SUM(c.total) FROM client_counter AS c GROUP BY 1, 2, 3, 4, 5, 6, 7",
+    postgres: "",
+    scoped: &["counter_day", "client_counter_day"],
+};

@@ -16,7 +16,7 @@ const SWEEP: i64 = 2 * SECOND;
 /// Chunks reach the log a little out of order; nothing is out by more than this.
 const DISORDER: i64 = MINUTE;
 /// Messages and sources remembered at once.
-const MOST_REMEMBERED: usize = 150_000;
+const MOST_REMEMBERED: usize = 110_000;
 const EARLY_OPEN: i64 = MINUTE;
 const EARLY_CLICK: i64 = 30 * SECOND;
 const EARLY_NETWORK: i64 = 10 * MINUTE;
@@ -38,11 +38,13 @@ pub struct Hit {
     pub reasons: Reasons,
 }
 
-/// When a message was sent and accepted, as far as the log says.
+/// When a message was sent and accepted, as far as the log says, and from where on it has hits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MessageState {
     pub sent_at: Option<i64>,
     pub delivered_at: Option<i64>,
+    /// The seq of its first hit.
+    pub first_hit: Option<i64>,
 }
 
 /// What a source did so far.
@@ -186,6 +188,11 @@ impl Fold {
         self.sources.entry((principal, source)).or_insert(record);
     }
 
+    /// The seq of a supplied message's first hit: no earlier event needs to be looked at for its windows.
+    pub fn first_hit(&self, principal: i64, message: i64) -> Option<i64> {
+        self.messages.get(&(principal, message))?.first_hit
+    }
+
     /// Supplies an earlier hit, as it is judged by now. The same one may come several times.
     pub fn supply_hit(&mut self, hit: &Hit) {
         if self.batch.reasons.insert(hit.seq, hit.reasons).is_some() {
@@ -229,6 +236,7 @@ impl Fold {
         if hit.message == 0 {
             return;
         }
+        self.note_first_hit(hit.principal, hit.message, hit.seq);
         if let Some(hits) = self.batch.timed.get_mut(&(hit.principal, hit.message)) {
             hits.push(hit);
         }
@@ -239,6 +247,14 @@ impl Fold {
         for (spot, reason) in marked {
             let kind = if spot.link == OPEN { Kind::Opened } else { Kind::Clicked };
             self.relabel(hit.principal, Some(source), kind, spot.seq, spot.reasons, spot.reasons.with(reason));
+        }
+    }
+
+    fn note_first_hit(&mut self, principal: i64, message: i64, seq: i64) {
+        let state = self.messages.entry((principal, message)).or_default();
+        if state.first_hit.is_none() {
+            state.first_hit = Some(seq);
+            self.batch.messages.insert((principal, message));
         }
     }
 
@@ -333,7 +349,7 @@ impl Fold {
         changes
     }
 
-    /// The messages whose times changed, as they are now.
+    /// The messages whose state changed, as it is now.
     pub fn touched_messages(&self) -> impl Iterator<Item = (i64, i64, MessageState)> {
         self.batch.messages.iter().map(|key| (key.0, key.1, self.messages[key]))
     }
@@ -403,6 +419,7 @@ mod tests {
                     let fits =
                         hit.principal == window.principal && hit.message == window.message && hit.kind.is_judged();
                     if fits && (window.from..=window.to).contains(&hit.occurred_at) {
+                        assert!(fold.first_hit(hit.principal, hit.message).is_some_and(|first| first <= hit.seq));
                         fold.supply_hit(hit);
                     }
                 }

@@ -1,7 +1,37 @@
 //! Counters: what one batch adds to them, summed first, written once.
 
 use rustc_hash::FxHashMap;
+use signalbox_core::time::{DAY, Micros};
 use signalbox_store::{Column, Conn, Insert, StoreError, Type};
+
+/// The time that one row of a counter is for. Every count is in the row of its hour and in that of its day (UTC), so that
+/// a long range is read by days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Span {
+    Hour,
+    Day,
+}
+
+impl Span {
+    /// Both.
+    pub const ALL: [Span; 2] = [Span::Hour, Span::Day];
+
+    /// The table of counters.
+    pub const fn counter(self) -> &'static str {
+        match self {
+            Span::Hour => "counter",
+            Span::Day => "counter_day",
+        }
+    }
+
+    /// The table of counters by client.
+    pub const fn client_counter(self) -> &'static str {
+        match self {
+            Span::Hour => "client_counter",
+            Span::Day => "client_counter_day",
+        }
+    }
+}
 
 /// One row of `counter`. `link` is 0 where there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,38 +78,65 @@ pub struct Counts {
     pub conversions: FxHashMap<ConversionKey, Sums>,
 }
 
-const COUNTER: Insert = Insert {
-    table: "counter",
-    columns: &[
-        ("principal_id", Type::Int),
-        ("campaign_id", Type::Int),
-        ("hour", Type::Int),
-        ("link_id", Type::Int),
-        ("kind", Type::Int),
-        ("class", Type::Int),
-        ("total", Type::Int),
-        ("uniques", Type::Int),
-    ],
-    conflict: "ON CONFLICT (principal_id, campaign_id, hour, link_id, kind, class)
-        DO UPDATE SET total = counter.total + excluded.total, uniques = counter.uniques + excluded.uniques",
-    returning: "",
-};
-const CLIENT: Insert = Insert {
-    table: "client_counter",
-    columns: &[
-        ("principal_id", Type::Int),
-        ("campaign_id", Type::Int),
-        ("hour", Type::Int),
-        ("kind", Type::Int),
-        ("class", Type::Int),
-        ("client", Type::Text),
-        ("device", Type::Text),
-        ("total", Type::Int),
-    ],
-    conflict: "ON CONFLICT (principal_id, campaign_id, hour, kind, class, client, device)
-        DO UPDATE SET total = client_counter.total + excluded.total",
-    returning: "",
-};
+/// The columns of a table of counters.
+pub const COUNTER: &[(&str, Type)] = &[
+    ("principal_id", Type::Int),
+    ("campaign_id", Type::Int),
+    ("hour", Type::Int),
+    ("link_id", Type::Int),
+    ("kind", Type::Int),
+    ("class", Type::Int),
+    ("total", Type::Int),
+    ("uniques", Type::Int),
+];
+/// The columns of a table of counters by client.
+pub const CLIENT: &[(&str, Type)] = &[
+    ("principal_id", Type::Int),
+    ("campaign_id", Type::Int),
+    ("hour", Type::Int),
+    ("kind", Type::Int),
+    ("class", Type::Int),
+    ("client", Type::Text),
+    ("device", Type::Text),
+    ("total", Type::Int),
+];
+
+fn counter(span: Span) -> Insert {
+    Insert {
+        table: span.counter(),
+        columns: COUNTER,
+        conflict: match span {
+            Span::Hour => {
+                "ON CONFLICT (principal_id, campaign_id, hour, link_id, kind, class)
+                DO UPDATE SET total = counter.total + excluded.total, uniques = counter.uniques + excluded.uniques"
+            }
+            Span::Day => {
+                "ON CONFLICT (principal_id, campaign_id, hour, link_id, kind, class)
+                DO UPDATE SET total = counter_day.total + excluded.total, uniques = counter_day.uniques + excluded.uniques"
+            }
+        },
+        returning: "",
+    }
+}
+
+fn client(span: Span) -> Insert {
+    Insert {
+        table: span.client_counter(),
+        columns: CLIENT,
+        conflict: match span {
+            Span::Hour => {
+                "ON CONFLICT (principal_id, campaign_id, hour, kind, class, client, device)
+                DO UPDATE SET total = client_counter.total + excluded.total"
+            }
+            Span::Day => {
+                "ON CONFLICT (principal_id, campaign_id, hour, kind, class, client, device)
+                DO UPDATE SET total = client_counter_day.total + excluded.total"
+            }
+        },
+        returning: "",
+    }
+}
+
 const CONVERSION: Insert = Insert {
     table: "conversion_counter",
     columns: &[
@@ -122,12 +179,31 @@ impl Counts {
         *self.clients.entry(key).or_default() += total;
     }
 
+    /// The same sums by day. Conversions have none.
+    pub fn by_day(&self) -> Self {
+        let day = |hour: i64| Micros(hour).floor(DAY).0;
+        let mut days = Self::default();
+        for (key, sums) in &self.counters {
+            days.add(CounterKey { hour: day(key.hour), ..*key }, sums.0, sums.1);
+        }
+        for (key, total) in &self.clients {
+            days.add_client(ClientKey { hour: day(key.hour), ..key.clone() }, *total);
+        }
+        days
+    }
+
     /// Writes all sums.
     pub fn write(&self, conn: &mut Conn<'_>) -> Result<(), StoreError> {
+        self.write_span(conn, Span::Hour)?;
+        self.by_day().write_span(conn, Span::Day)?;
+        self.write_conversions(conn)
+    }
+
+    fn write_span(&self, conn: &mut Conn<'_>, span: Span) -> Result<(), StoreError> {
         let mut rows: Vec<_> = self.counters.iter().filter(|(_, sums)| **sums != (0, 0)).collect();
         rows.sort_unstable_by_key(|(key, _)| **key);
         conn.insert(
-            &COUNTER,
+            &counter(span),
             &[
                 ints(&rows, |row| row.0.principal),
                 ints(&rows, |row| row.0.campaign),
@@ -143,7 +219,7 @@ impl Counts {
         let mut rows: Vec<_> = self.clients.iter().filter(|(_, total)| **total != 0).collect();
         rows.sort_unstable();
         conn.insert(
-            &CLIENT,
+            &client(span),
             &[
                 ints(&rows, |row| row.0.principal),
                 ints(&rows, |row| row.0.campaign),
@@ -155,7 +231,11 @@ impl Counts {
                 ints(&rows, |row| *row.1),
             ],
             &mut |_| Ok(()),
-        )?;
+        )
+        .map(|_| ())
+    }
+
+    fn write_conversions(&self, conn: &mut Conn<'_>) -> Result<(), StoreError> {
         let mut rows: Vec<_> = self.conversions.iter().collect();
         rows.sort_unstable();
         conn.insert(

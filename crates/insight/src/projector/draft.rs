@@ -182,7 +182,8 @@ impl Names {
         };
         let unknown: FxHashSet<Name> =
             drafts.iter().filter(has_names).flat_map(names).filter(|name| !self.0.contains_key(name)).collect();
-        let unknown: Vec<Name> = unknown.into_iter().collect();
+        let mut unknown: Vec<Name> = unknown.into_iter().collect();
+        unknown.sort_unstable_by(|one, other| (one.principal, &one.key).cmp(&(other.principal, &other.key)));
         self.0.extend(resolve(conn, &unknown, ids, now)?);
         Ok(())
     }

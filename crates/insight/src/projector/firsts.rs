@@ -6,8 +6,9 @@ use signalbox_core::time::Micros;
 use signalbox_store::{Column, Conn, Insert, StoreError, Type};
 
 use super::counting::{CounterKey, Counts};
+use crate::stretch;
 
-const MOST_REMEMBERED: usize = 250_000;
+const MOST_REMEMBERED: usize = 110_000;
 
 /// What "first" is first of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -170,7 +171,7 @@ impl Firsts {
             })
             .copied()
             .collect();
-        let next = next_firsts(conn, &bereft)?;
+        let next = next_firsts(conn, &bereft, &before)?;
         let mut moved = Vec::new();
         let mut gone = Vec::new();
         for key in keys {
@@ -207,14 +208,28 @@ impl Firsts {
     }
 }
 
-/// The first events of keys that lost theirs, looked up among all their recipients' events.
-fn next_firsts(conn: &mut Conn<'_>, keys: &[FirstKey]) -> Result<FxHashMap<FirstKey, First>, StoreError> {
+/// The first events of keys that lost theirs (in `before`), looked up among their recipients' later events.
+fn next_firsts(
+    conn: &mut Conn<'_>,
+    keys: &[FirstKey],
+    before: &FxHashMap<FirstKey, First>,
+) -> Result<FxHashMap<FirstKey, First>, StoreError> {
     let mut next: FxHashMap<FirstKey, First> = FxHashMap::default();
+    if keys.is_empty() {
+        return Ok(next);
+    }
     // The unary plus keeps SQLite from searching the campaign's index, which holds far more events than the recipient's.
-    let sql = "SELECT e.principal_id, e.campaign_id, e.kind, e.class, e.link_id, e.recipient_id, e.seq, e.occurred_at FROM {keys} CROSS JOIN event AS e
-        WHERE e.principal_id = k.k0 AND e.recipient_id = k.k5 AND e.recipient_id <> 0
-        AND +e.campaign_id = k.k1 AND e.kind = k.k2 AND e.class = k.k3 AND e.link_id = k.k4";
-    conn.lookup(sql, &first_columns(keys), &mut |row| {
+    let sql = format!(
+        "SELECT e.principal_id, e.campaign_id, e.kind, e.class, e.link_id, e.recipient_id, e.seq, e.occurred_at FROM {{keys}} CROSS JOIN event AS e
+        WHERE {} = k.k6 AND e.recipient_id = k.k5 AND e.recipient_id <> 0 AND e.principal_id = k.k0
+        AND +e.campaign_id = k.k1 AND e.kind = k.k2 AND e.class = k.k3 AND e.link_id = k.k4",
+        stretch::OF_EVENT
+    );
+    let last = stretch::last_event(conn)?;
+    let spread = stretch::spread(keys.iter().map(|key| stretch::between(before[key].0, last)));
+    let mut columns = first_columns(&spread.iter().map(|(_, place)| keys[*place]).collect::<Vec<_>>());
+    columns.push(Column::Ints(spread.iter().map(|(stretch, _)| *stretch).collect()));
+    conn.lookup(&sql, &columns, &mut |row| {
         let found = (row.int(6)?, Micros(row.int(7)?).hour().0);
         let first = next.entry(read_first_key(row)?).or_insert(found);
         *first = found.min(*first);

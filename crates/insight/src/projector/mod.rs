@@ -10,7 +10,7 @@ mod supply;
 mod write;
 
 pub use agents::Agents;
-pub use counting::{ClientKey, ConversionKey, CounterKey, Counts};
+pub use counting::{CLIENT, COUNTER, ClientKey, ConversionKey, CounterKey, Counts, Span};
 pub use firsts::{FirstKey, KEY_MATCHES, first_columns, read_first_key};
 pub use project::{Projected, Projector};
 pub use running::{ProjectorMetrics, ProjectorThread, RunningSettings, catch_up};

@@ -14,6 +14,9 @@ use super::project::Projector;
 const IDLE: Duration = Duration::from_millis(250);
 /// Lets commits gather before a batch; what somebody sees is this old at least.
 const GATHER: Duration = Duration::from_millis(50);
+/// After a batch of so many events: fewer, larger transactions leave the disk to the hits, which wait for it.
+const BUSY_EVENTS: u64 = 300;
+const BUSY_GATHER: Duration = Duration::from_millis(200);
 /// While hits flood in, projecting takes one part in this many of the time.
 const FLOOD_SHARE: u32 = 32;
 
@@ -129,7 +132,7 @@ fn run(mut projector: Projector, settings: &RunningSettings, metrics: &Projector
     let mut pressure = Pressure { at: Instant::now(), recorded: (settings.recorded)(), flooded: false };
     while !shared.stop.load(Ordering::SeqCst) {
         let started = Instant::now();
-        let more = match projector.step() {
+        let projected = match projector.step() {
             Ok(projected) => {
                 metrics.failing.set(0);
                 settings.failing_since.store(0, Ordering::Relaxed);
@@ -141,7 +144,7 @@ fn run(mut projector: Projector, settings: &RunningSettings, metrics: &Projector
                 }
                 let last = projector.last_seq().unwrap_or(projected.seq);
                 metrics.lag.set((last - projected.seq).max(0));
-                projected.events > 0
+                projected.events
             }
             Err(error) => {
                 if metrics.failing.get() == 0 {
@@ -151,16 +154,16 @@ fn run(mut projector: Projector, settings: &RunningSettings, metrics: &Projector
                 metrics.failing.set(1);
                 // However much waits: trying at once again would only heat the processor.
                 pause(shared, IDLE);
-                false
+                0
             }
         };
         let flooded = pressure.is_flood(settings);
         projector.pace(flooded, metrics.lag.get());
-        if flooded && more {
+        if flooded && projected > 0 {
             pause(shared, (started.elapsed() * (FLOOD_SHARE - 1)).clamp(GATHER, Duration::from_secs(1)));
         } else if metrics.lag.get() < 1000 {
             wait_for_work(shared);
-            pause(shared, GATHER);
+            pause(shared, if projected > BUSY_EVENTS { BUSY_GATHER } else { GATHER });
         }
     }
 }

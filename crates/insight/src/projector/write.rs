@@ -146,8 +146,10 @@ pub fn knowledge(conn: &mut Conn<'_>, fold: &Fold) -> Result<(), StoreError> {
             ("message_id", Type::Int),
             ("sent_at", Type::Int),
             ("delivered_at", Type::Int),
+            ("first_hit", Type::Int),
         ],
-        conflict: "ON CONFLICT (principal_id, message_id) DO UPDATE SET sent_at = excluded.sent_at, delivered_at = excluded.delivered_at",
+        conflict: "ON CONFLICT (principal_id, message_id)
+            DO UPDATE SET sent_at = excluded.sent_at, delivered_at = excluded.delivered_at, first_hit = excluded.first_hit",
         returning: "",
     };
     const SOURCE: Insert = Insert {
@@ -156,7 +158,8 @@ pub fn knowledge(conn: &mut Conn<'_>, fold: &Fold) -> Result<(), StoreError> {
         conflict: "ON CONFLICT (principal_id, source) DO UPDATE SET judged = excluded.judged, machine = excluded.machine",
         returning: "",
     };
-    let messages: Vec<_> = fold.touched_messages().collect();
+    let mut messages: Vec<_> = fold.touched_messages().collect();
+    messages.sort_unstable_by_key(|message| (message.0, message.1));
     conn.insert(
         &MESSAGE,
         &[
@@ -164,11 +167,13 @@ pub fn knowledge(conn: &mut Conn<'_>, fold: &Fold) -> Result<(), StoreError> {
             Column::Ints(messages.iter().map(|message| message.1).collect()),
             Column::OptInts(messages.iter().map(|message| message.2.sent_at).collect()),
             Column::OptInts(messages.iter().map(|message| message.2.delivered_at).collect()),
+            Column::OptInts(messages.iter().map(|message| message.2.first_hit).collect()),
         ],
         &mut |_| Ok(()),
     )?;
-    let sources: Vec<_> =
+    let mut sources: Vec<_> =
         fold.touched_sources().map(|(principal, source, record)| (principal, source.to_be_bytes(), record)).collect();
+    sources.sort_unstable_by_key(|source| (source.0, source.1));
     conn.insert(
         &SOURCE,
         &[

@@ -4,10 +4,10 @@ use std::hash::Hash;
 
 use rustc_hash::FxHashMap;
 use signalbox_events::judge::{MessageState, SourceRecord};
-use signalbox_store::{Column, Conn, Insert, Row, StoreError, Type, Value};
+use signalbox_store::{Column, Conn, Insert, Row, Scope, Store, StoreError, Type, Value};
 
 use super::recompute::Figures;
-use crate::projector::{ClientKey, ConversionKey, CounterKey, FirstKey, read_first_key};
+use crate::projector::{CLIENT, COUNTER, ClientKey, ConversionKey, CounterKey, Counts, FirstKey, Span, read_first_key};
 
 /// Rows that differ between what is stored and what was computed.
 pub(super) struct Differing<K, V> {
@@ -63,21 +63,33 @@ fn differing<K: Eq + Hash + Clone, V: Eq + Copy>(
 }
 
 pub(super) struct All {
-    pub(super) counters: Differing<CounterKey, (i64, i64)>,
-    pub(super) clients: Differing<ClientKey, i64>,
+    pub(super) spans: Vec<OfSpan>,
     pub(super) conversions: Differing<ConversionKey, (i64, i64)>,
     pub(super) firsts: Differing<FirstKey, (i64, i64)>,
     pub(super) messages: Differing<(i64, i64), MessageState>,
     pub(super) sources: Differing<(i64, u128), SourceRecord>,
 }
 
-/// Compares every derived table with `figures`.
-pub(super) fn all(conn: &mut Conn<'_>, figures: &Figures) -> Result<All, StoreError> {
-    let nothing = |sums: &(i64, i64)| *sums == (0, 0);
-    Ok(All {
+/// The tables of counters of one span.
+pub(super) struct OfSpan {
+    span: Span,
+    pub(super) counters: Differing<CounterKey, (i64, i64)>,
+    pub(super) clients: Differing<ClientKey, i64>,
+}
+
+fn nothing(sums: &(i64, i64)) -> bool {
+    *sums == (0, 0)
+}
+
+fn of_span(conn: &mut Conn<'_>, span: Span, counts: &Counts) -> Result<OfSpan, StoreError> {
+    Ok(OfSpan {
+        span,
         counters: differing(
             conn,
-            "SELECT principal_id, campaign_id, hour, link_id, kind, class, total, uniques FROM counter",
+            &format!(
+                "SELECT principal_id, campaign_id, hour, link_id, kind, class, total, uniques FROM {}",
+                span.counter()
+            ),
             |row| {
                 let key = CounterKey {
                     principal: row.int(0)?,
@@ -89,12 +101,15 @@ pub(super) fn all(conn: &mut Conn<'_>, figures: &Figures) -> Result<All, StoreEr
                 };
                 Ok((key, (row.int(6)?, row.int(7)?)))
             },
-            &figures.counts.counters,
+            &counts.counters,
             nothing,
         )?,
         clients: differing(
             conn,
-            "SELECT principal_id, campaign_id, hour, kind, class, client, device, total FROM client_counter",
+            &format!(
+                "SELECT principal_id, campaign_id, hour, kind, class, client, device, total FROM {}",
+                span.client_counter()
+            ),
             |row| {
                 let key = ClientKey {
                     principal: row.int(0)?,
@@ -107,54 +122,76 @@ pub(super) fn all(conn: &mut Conn<'_>, figures: &Figures) -> Result<All, StoreEr
                 };
                 Ok((key, row.int(7)?))
             },
-            &figures.counts.clients,
+            &counts.clients,
             |total| *total == 0,
         )?,
-        conversions: differing(
-            conn,
-            "SELECT principal_id, campaign_id, hour, currency, total, value_micros FROM conversion_counter",
-            |row| {
-                let key = ConversionKey {
-                    principal: row.int(0)?,
-                    campaign: row.int(1)?,
-                    hour: row.int(2)?,
-                    currency: row.text(3)?,
-                };
-                Ok((key, (row.int(4)?, row.int(5)?)))
-            },
-            &figures.counts.conversions,
-            nothing,
-        )?,
-        firsts: differing(
-            conn,
-            "SELECT principal_id, campaign_id, kind, class, link_id, recipient_id, seq, hour FROM first_hit",
-            |row| Ok((read_first_key(row)?, (row.int(6)?, row.int(7)?))),
-            &figures.firsts,
-            |_| false,
-        )?,
-        messages: differing(
-            conn,
-            "SELECT principal_id, message_id, sent_at, delivered_at FROM message_state",
-            |row| {
-                Ok((
-                    (row.int(0)?, row.int(1)?),
-                    MessageState { sent_at: row.opt_int(2)?, delivered_at: row.opt_int(3)? },
-                ))
-            },
-            &figures.messages,
-            |_| false,
-        )?,
-        sources: differing(
-            conn,
-            "SELECT principal_id, source, judged, machine FROM source_record",
-            |row| {
-                let source = row.opt_address(1)?.map(u128::from_be_bytes).ok_or(StoreError::Shape { column: 1 })?;
-                Ok(((row.int(0)?, source), SourceRecord { judged: row.int(2)?, machine: row.int(3)? }))
-            },
-            &figures.sources,
-            |record| *record == SourceRecord::default(),
-        )?,
     })
+}
+
+/// Compares every derived table with `figures`. The largest is read beside the others, by a connection of its own: the
+/// caller's transaction holds the projector, and has changed nothing yet.
+pub(super) fn all(store: &Store, conn: &mut Conn<'_>, figures: &Figures) -> Result<All, StoreError> {
+    std::thread::scope(|threads| {
+        let firsts = threads.spawn(|| store.read_here(&Scope::all(), |conn| firsts(conn, figures)));
+        Ok(All {
+            spans: vec![
+                of_span(conn, Span::Hour, &figures.sums.counts)?,
+                of_span(conn, Span::Day, &figures.sums.counts.by_day())?,
+            ],
+            conversions: differing(
+                conn,
+                "SELECT principal_id, campaign_id, hour, currency, total, value_micros FROM conversion_counter",
+                |row| {
+                    let key = ConversionKey {
+                        principal: row.int(0)?,
+                        campaign: row.int(1)?,
+                        hour: row.int(2)?,
+                        currency: row.text(3)?,
+                    };
+                    Ok((key, (row.int(4)?, row.int(5)?)))
+                },
+                &figures.sums.counts.conversions,
+                nothing,
+            )?,
+            messages: differing(
+                conn,
+                "SELECT principal_id, message_id, sent_at, delivered_at, first_hit FROM message_state",
+                |row| {
+                    Ok((
+                        (row.int(0)?, row.int(1)?),
+                        MessageState {
+                            sent_at: row.opt_int(2)?,
+                            delivered_at: row.opt_int(3)?,
+                            first_hit: row.opt_int(4)?,
+                        },
+                    ))
+                },
+                &figures.messages,
+                |_| false,
+            )?,
+            sources: differing(
+                conn,
+                "SELECT principal_id, source, judged, machine FROM source_record",
+                |row| {
+                    let source = row.opt_address(1)?.map(u128::from_be_bytes).ok_or(StoreError::Shape { column: 1 })?;
+                    Ok(((row.int(0)?, source), SourceRecord { judged: row.int(2)?, machine: row.int(3)? }))
+                },
+                &figures.sources,
+                |record| *record == SourceRecord::default(),
+            )?,
+            firsts: firsts.join().map_err(|_| StoreError::Aborted("comparing crashed".into()))??,
+        })
+    })
+}
+
+fn firsts(conn: &mut Conn<'_>, figures: &Figures) -> Result<Differing<FirstKey, (i64, i64)>, StoreError> {
+    differing(
+        conn,
+        "SELECT principal_id, campaign_id, kind, class, link_id, recipient_id, seq, hour FROM first_hit",
+        |row| Ok((read_first_key(row)?, (row.int(6)?, row.int(7)?))),
+        &figures.sums.firsts,
+        |_| false,
+    )
 }
 
 fn replace(
@@ -178,25 +215,16 @@ fn remove<K>(
 
 const INT: Type = Type::Int;
 
-/// Corrects every row that differs.
-pub(super) fn correct(conn: &mut Conn<'_>, all: &All) -> Result<(), StoreError> {
-    fn ints<R>(rows: &[R], each: impl Fn(&R) -> i64) -> Column<'static> {
-        Column::Ints(rows.iter().map(each).collect())
-    }
-    let rows = &all.counters.write;
+fn ints<R>(rows: &[R], each: impl Fn(&R) -> i64) -> Column<'static> {
+    Column::Ints(rows.iter().map(each).collect())
+}
+
+fn correct_span(conn: &mut Conn<'_>, of_span: &OfSpan) -> Result<(), StoreError> {
+    let rows = &of_span.counters.write;
     replace(
         conn,
-        "counter",
-        &[
-            ("principal_id", INT),
-            ("campaign_id", INT),
-            ("hour", INT),
-            ("link_id", INT),
-            ("kind", INT),
-            ("class", INT),
-            ("total", INT),
-            ("uniques", INT),
-        ],
+        of_span.span.counter(),
+        COUNTER,
         "ON CONFLICT (principal_id, campaign_id, hour, link_id, kind, class) DO UPDATE SET total = excluded.total, uniques = excluded.uniques",
         &[
             ints(rows, |row| row.0.principal),
@@ -209,8 +237,11 @@ pub(super) fn correct(conn: &mut Conn<'_>, all: &All) -> Result<(), StoreError> 
             ints(rows, |row| row.1.1),
         ],
     )?;
-    let sql = "DELETE FROM counter WHERE principal_id = $1 AND campaign_id = $2 AND hour = $3 AND link_id = $4 AND kind = $5 AND class = $6";
-    remove(conn, sql, &all.counters.delete, |key| {
+    let sql = format!(
+        "DELETE FROM {} WHERE principal_id = $1 AND campaign_id = $2 AND hour = $3 AND link_id = $4 AND kind = $5 AND class = $6",
+        of_span.span.counter()
+    );
+    remove(conn, &sql, &of_span.counters.delete, |key| {
         vec![
             key.principal.into(),
             key.campaign.into(),
@@ -220,20 +251,11 @@ pub(super) fn correct(conn: &mut Conn<'_>, all: &All) -> Result<(), StoreError> 
             key.class.into(),
         ]
     })?;
-    let rows = &all.clients.write;
+    let rows = &of_span.clients.write;
     replace(
         conn,
-        "client_counter",
-        &[
-            ("principal_id", INT),
-            ("campaign_id", INT),
-            ("hour", INT),
-            ("kind", INT),
-            ("class", INT),
-            ("client", Type::Text),
-            ("device", Type::Text),
-            ("total", INT),
-        ],
+        of_span.span.client_counter(),
+        CLIENT,
         "ON CONFLICT (principal_id, campaign_id, hour, kind, class, client, device) DO UPDATE SET total = excluded.total",
         &[
             ints(rows, |row| row.0.principal),
@@ -246,8 +268,11 @@ pub(super) fn correct(conn: &mut Conn<'_>, all: &All) -> Result<(), StoreError> 
             ints(rows, |row| row.1),
         ],
     )?;
-    let sql = "DELETE FROM client_counter WHERE principal_id = $1 AND campaign_id = $2 AND hour = $3 AND kind = $4 AND class = $5 AND client = $6 AND device = $7";
-    remove(conn, sql, &all.clients.delete, |key| {
+    let sql = format!(
+        "DELETE FROM {} WHERE principal_id = $1 AND campaign_id = $2 AND hour = $3 AND kind = $4 AND class = $5 AND client = $6 AND device = $7",
+        of_span.span.client_counter()
+    );
+    remove(conn, &sql, &of_span.clients.delete, |key| {
         let (client, device): (&str, &str) = (&key.client, &key.device);
         vec![
             key.principal.into(),
@@ -259,6 +284,14 @@ pub(super) fn correct(conn: &mut Conn<'_>, all: &All) -> Result<(), StoreError> 
             device.into(),
         ]
     })?;
+    Ok(())
+}
+
+/// Corrects every row that differs.
+pub(super) fn correct(conn: &mut Conn<'_>, all: &All) -> Result<(), StoreError> {
+    for of_span in &all.spans {
+        correct_span(conn, of_span)?;
+    }
     let rows = &all.conversions.write;
     replace(
         conn,
@@ -332,13 +365,15 @@ fn correct_state(conn: &mut Conn<'_>, all: &All) -> Result<(), StoreError> {
     replace(
         conn,
         "message_state",
-        &[("principal_id", INT), ("message_id", INT), ("sent_at", INT), ("delivered_at", INT)],
-        "ON CONFLICT (principal_id, message_id) DO UPDATE SET sent_at = excluded.sent_at, delivered_at = excluded.delivered_at",
+        &[("principal_id", INT), ("message_id", INT), ("sent_at", INT), ("delivered_at", INT), ("first_hit", INT)],
+        "ON CONFLICT (principal_id, message_id)
+            DO UPDATE SET sent_at = excluded.sent_at, delivered_at = excluded.delivered_at, first_hit = excluded.first_hit",
         &[
             Column::Ints(rows.iter().map(|row| row.0.0).collect()),
             Column::Ints(rows.iter().map(|row| row.0.1).collect()),
             Column::OptInts(rows.iter().map(|row| row.1.sent_at).collect()),
             Column::OptInts(rows.iter().map(|row| row.1.delivered_at).collect()),
+            Column::OptInts(rows.iter().map(|row| row.1.first_hit).collect()),
         ],
     )?;
     remove(

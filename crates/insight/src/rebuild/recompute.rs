@@ -10,6 +10,7 @@ use signalbox_events::kind::{Class, Kind};
 use signalbox_store::{Column, Conn, Scope, Store, StoreError};
 
 use crate::projector::{Agents, ClientKey, ConversionKey, CounterKey, Counts, FirstKey, supply_hits};
+use crate::stretch;
 
 const PAGE: i64 = 20_000;
 /// Pages that may be read before the one in work is done.
@@ -17,13 +18,19 @@ const PAGES_AHEAD: usize = 2;
 /// A bit that no signal has.
 const UNFIT: u32 = 1 << 31;
 
+/// What is counted of events that are judged.
+#[derive(Default)]
+pub(super) struct Sums {
+    pub(super) counts: Counts,
+    /// Seq and hour of each first.
+    pub(super) firsts: FxHashMap<FirstKey, (i64, i64)>,
+}
+
 /// Everything that can be derived from the events up to `seq`.
 pub(super) struct Figures {
     pub(super) seq: i64,
     pub(super) events: u64,
-    pub(super) counts: Counts,
-    /// Seq and hour of each first.
-    pub(super) firsts: FxHashMap<FirstKey, (i64, i64)>,
+    pub(super) sums: Sums,
     pub(super) messages: FxHashMap<(i64, i64), MessageState>,
     pub(super) sources: FxHashMap<(i64, u128), SourceRecord>,
     /// By seq, from `first_seq` on: what was computed, and what the store holds.
@@ -35,6 +42,9 @@ pub(super) struct Figures {
     relabelled: FxHashMap<i64, Reasons>,
 }
 
+/// A key whose first went elsewhere, and that first's seq.
+type Bereft = (FirstKey, i64);
+
 /// The columns of an event that figures depend on.
 struct Row {
     hit: Hit,
@@ -42,6 +52,8 @@ struct Row {
     campaign: i64,
     recipient: i64,
     user_agent: i64,
+    /// What `user_agent` is: client and device.
+    client: (&'static str, &'static str),
     hints: u32,
     address: Option<[u8; 16]>,
     value_micros: Option<i64>,
@@ -73,6 +85,7 @@ fn read(row: &signalbox_store::Row<'_>) -> Result<Row, StoreError> {
         campaign: row.int(2)?,
         recipient: row.int(4)?,
         user_agent: row.int(10)?,
+        client: ("", ""),
         hints: row.int(11)? as u32,
         address,
         value_micros: row.opt_int(12)?,
@@ -96,13 +109,52 @@ fn each_page(conn: &mut Conn<'_>, mut after: i64, last: i64, take: &mut TakePage
     }
 }
 
+impl Sums {
+    fn count_page(&mut self, rows: &[(Row, Class)]) {
+        rows.iter().for_each(|(row, class)| self.count(row, *class, 1));
+    }
+
+    fn count(&mut self, row: &Row, class: Class, change: i64) {
+        let hour = Micros(row.hit.occurred_at).hour().0;
+        let (principal, campaign, kind, link) = (row.hit.principal, row.campaign, row.hit.kind, row.hit.link);
+        let (code, class) = (kind.code(), class.code());
+        self.counts.add(CounterKey { principal, campaign, hour, link, kind: code, class }, change, 0);
+        if kind.is_judged() {
+            let (client, device) = row.client;
+            self.counts.add_client(
+                ClientKey {
+                    principal,
+                    campaign,
+                    hour,
+                    kind: code,
+                    class,
+                    client: client.into(),
+                    device: device.into(),
+                },
+                change,
+            );
+        }
+        if kind == Kind::Converted && row.value_micros.is_some() {
+            let key = ConversionKey { principal, campaign, hour, currency: row.currency.clone().unwrap_or_default() };
+            self.counts.add_conversion(key, change, change * row.value_micros.unwrap_or_default());
+        }
+        if row.recipient == 0 {
+            return;
+        }
+        let key = FirstKey { principal, campaign, kind: code, class, link, recipient: row.recipient };
+        if change > 0 {
+            let first = self.firsts.entry(key).or_insert((row.hit.seq, hour));
+            *first = (row.hit.seq, hour).min(*first);
+        }
+    }
+}
+
 impl Figures {
     pub(super) fn new() -> Self {
         Self {
             seq: 0,
             events: 0,
-            counts: Counts::default(),
-            firsts: FxHashMap::default(),
+            sums: Sums::default(),
             messages: FxHashMap::default(),
             sources: FxHashMap::default(),
             first_seq: 0,
@@ -113,7 +165,7 @@ impl Figures {
         }
     }
 
-    /// Takes in the events up to `last`, reading pages on one thread and working on another.
+    /// Takes in the events up to `last`: pages are read on one thread, judged on this one, counted on a third.
     pub(super) fn advance_beside(
         &mut self,
         store: &Store,
@@ -122,7 +174,9 @@ impl Figures {
     ) -> Result<(), StoreError> {
         let after = self.seq;
         let (sender, pages) = sync_channel(PAGES_AHEAD);
-        std::thread::scope(|threads| {
+        let (judged, to_count) = sync_channel::<Vec<(Row, Class)>>(PAGES_AHEAD);
+        let mut sums = std::mem::take(&mut self.sums);
+        self.sums = std::thread::scope(|threads| {
             threads.spawn(move || {
                 let read = store.read_here(&Scope::all(), |conn| {
                     each_page(conn, after, last, &mut |_, rows| {
@@ -134,10 +188,20 @@ impl Figures {
                     let _ = sender.send(Err(error));
                 }
             });
+            let counting = threads.spawn(move || {
+                to_count.into_iter().for_each(|rows| sums.count_page(&rows));
+                sums
+            });
             store.read_here(&Scope::all(), |conn| {
-                pages.into_iter().try_for_each(|rows| self.take(conn, rows?, progress))
-            })
-        })
+                pages.into_iter().try_for_each(|rows| {
+                    let rows = self.take(conn, rows?, progress)?;
+                    judged.send(rows).map_err(|_| StoreError::Aborted("counting stopped".into()))
+                })
+            })?;
+            drop(judged);
+            counting.join().map_err(|_| StoreError::Aborted("counting crashed".into()))
+        })?;
+        Ok(())
     }
 
     /// Takes in the events up to `last` within one transaction.
@@ -147,24 +211,36 @@ impl Figures {
         last: i64,
         progress: &mut dyn FnMut(u64),
     ) -> Result<(), StoreError> {
-        each_page(conn, self.seq, last, &mut |conn, rows| self.take(conn, rows, progress))
+        each_page(conn, self.seq, last, &mut |conn, rows| {
+            let rows = self.take(conn, rows, progress)?;
+            self.sums.count_page(&rows);
+            Ok(())
+        })
     }
 
+    /// Judges a page. What it gives back is to be counted.
     fn take(
         &mut self,
         conn: &mut Conn<'_>,
         mut rows: Vec<Row>,
         progress: &mut dyn FnMut(u64),
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<(Row, Class)>, StoreError> {
         self.page(conn, &mut rows)?;
         self.seq = rows.last().map_or(self.seq, |row| row.hit.seq);
         self.events += rows.len() as u64;
         progress(self.events);
-        Ok(())
+        let class = |row: &Row| weigh(row.hit.kind, self.computed(row.hit.seq)).class;
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                let class = class(&row);
+                (row, class)
+            })
+            .collect())
     }
 
     fn page(&mut self, conn: &mut Conn<'_>, rows: &mut [Row]) -> Result<(), StoreError> {
-        self.agents.learn_ids(conn, rows.iter().map(|row| row.user_agent))?;
+        self.learn(conn, rows)?;
         for row in rows.iter_mut() {
             row.hit.reasons =
                 self.agents.own_reasons(row.hit.kind, row.user_agent, row.address.map(from_bytes), row.hints);
@@ -199,7 +275,6 @@ impl Figures {
             let place = (row.hit.seq - self.first_seq) as usize;
             self.reasons.resize(place, (Reasons::NONE, Reasons::NONE));
             self.reasons.push((reasons, row.stored));
-            self.count(row, weigh(row.hit.kind, reasons).class, 1);
         }
         self.messages
             .extend(self.fold.touched_messages().map(|(principal, message, state)| ((principal, message), state)));
@@ -209,43 +284,17 @@ impl Figures {
         Ok(())
     }
 
-    fn count(&mut self, row: &Row, class: Class, change: i64) {
-        let hour = Micros(row.hit.occurred_at).hour().0;
-        let (principal, campaign, kind, link) = (row.hit.principal, row.campaign, row.hit.kind, row.hit.link);
-        let (code, class) = (kind.code(), class.code());
-        self.counts.add(CounterKey { principal, campaign, hour, link, kind: code, class }, change, 0);
-        if kind.is_judged() {
-            let (client, device) = self.agents.client(row.user_agent);
-            self.counts.add_client(
-                ClientKey {
-                    principal,
-                    campaign,
-                    hour,
-                    kind: code,
-                    class,
-                    client: client.into(),
-                    device: device.into(),
-                },
-                change,
-            );
-        }
-        if kind == Kind::Converted && row.value_micros.is_some() {
-            let key = ConversionKey { principal, campaign, hour, currency: row.currency.clone().unwrap_or_default() };
-            self.counts.add_conversion(key, change, change * row.value_micros.unwrap_or_default());
-        }
-        if row.recipient == 0 {
-            return;
-        }
-        let key = FirstKey { principal, campaign, kind: code, class, link, recipient: row.recipient };
-        if change > 0 {
-            let first = self.firsts.entry(key).or_insert((row.hit.seq, hour));
-            *first = (row.hit.seq, hour).min(*first);
-        }
+    /// Fills in what the user agents of `rows` are.
+    fn learn(&mut self, conn: &mut Conn<'_>, rows: &mut [Row]) -> Result<(), StoreError> {
+        self.agents.learn_ids(conn, rows.iter().map(|row| row.user_agent))?;
+        rows.iter_mut().for_each(|row| row.client = self.agents.client(row.user_agent));
+        Ok(())
     }
 
     /// Settles the events that were re-labelled after they had been counted, and adds the uniques to the counters.
     pub(super) fn finish(&mut self, conn: &mut Conn<'_>) -> Result<(), StoreError> {
-        let moved: Vec<(i64, Reasons)> = std::mem::take(&mut self.relabelled).into_iter().collect();
+        let mut moved: Vec<(i64, Reasons)> = std::mem::take(&mut self.relabelled).into_iter().collect();
+        moved.sort_unstable_by_key(|(seq, _)| *seq);
         let sql = format!("SELECT {COLUMNS} FROM {{keys}} CROSS JOIN event AS e WHERE e.seq = k.k0");
         let mut bereft = Vec::new();
         for part in moved.chunks(PAGE as usize) {
@@ -255,47 +304,53 @@ impl Figures {
                 rows.push(read(row)?);
                 Ok(())
             })?;
-            self.agents.learn_ids(conn, rows.iter().map(|row: &Row| row.user_agent))?;
+            self.learn(conn, &mut rows)?;
             for row in &rows {
                 let before = weigh(row.hit.kind, counted[&row.hit.seq]).class;
                 let after = weigh(row.hit.kind, self.computed(row.hit.seq)).class;
                 if before == after {
                     continue;
                 }
-                self.count(row, before, -1);
-                self.count(row, after, 1);
+                self.sums.count(row, before, -1);
+                self.sums.count(row, after, 1);
                 let (principal, campaign, kind, link) =
                     (row.hit.principal, row.campaign, row.hit.kind.code(), row.hit.link);
                 let key = FirstKey { principal, campaign, kind, class: before.code(), link, recipient: row.recipient };
-                if self.firsts.get(&key).is_some_and(|first| first.0 == row.hit.seq) {
-                    self.firsts.remove(&key);
-                    bereft.push(key);
+                if self.sums.firsts.get(&key).is_some_and(|first| first.0 == row.hit.seq) {
+                    self.sums.firsts.remove(&key);
+                    bereft.push((key, row.hit.seq));
                 }
             }
         }
         self.find_firsts(conn, &bereft)?;
-        for (key, (_, hour)) in &self.firsts {
-            self.counts.add(key.counter(*hour), 0, 1);
+        let Sums { counts, firsts } = &mut self.sums;
+        for (key, (_, hour)) in firsts {
+            counts.add(key.counter(*hour), 0, 1);
         }
         Ok(())
     }
 
-    /// The first events of keys whose first went elsewhere.
-    fn find_firsts(&mut self, conn: &mut Conn<'_>, keys: &[FirstKey]) -> Result<(), StoreError> {
+    /// The firsts that come after those that went elsewhere.
+    fn find_firsts(&mut self, conn: &mut Conn<'_>, bereft: &[Bereft]) -> Result<(), StoreError> {
         let sql = format!(
-            "SELECT e.seq, e.occurred_at, k.k2 FROM {{keys}} CROSS JOIN event AS e WHERE e.principal_id = k.k0 AND e.recipient_id = k.k1
-             AND e.recipient_id <> 0 AND +e.campaign_id = k.k3 AND e.kind = k.k4 AND e.link_id = k.k5 AND e.seq <= {}",
+            "SELECT e.seq, e.occurred_at, k.k2 FROM {{keys}} CROSS JOIN event AS e WHERE {} = k.k6 AND e.recipient_id = k.k1
+             AND e.recipient_id <> 0 AND e.principal_id = k.k0 AND +e.campaign_id = k.k3 AND e.kind = k.k4 AND e.link_id = k.k5 AND +e.seq <= {}",
+            stretch::OF_EVENT,
             self.seq
         );
-        for part in keys.chunks(PAGE as usize) {
-            let ints = |each: fn(&FirstKey) -> i64| Column::Ints(part.iter().map(each).collect());
+        let spread = stretch::spread(bereft.iter().map(|(_, seq)| stretch::between(*seq, self.seq)));
+        for part in spread.chunks(PAGE as usize) {
+            let ints = |each: fn(&FirstKey) -> i64| {
+                Column::Ints(part.iter().map(|(_, place)| each(&bereft[*place].0)).collect())
+            };
             let columns = [
                 ints(|key| key.principal),
                 ints(|key| key.recipient),
-                Column::Ints((0..part.len() as i64).collect()),
+                Column::Ints(part.iter().map(|(_, place)| *place as i64).collect()),
                 ints(|key| key.campaign),
                 ints(|key| key.kind),
                 ints(|key| key.link),
+                Column::Ints(part.iter().map(|(stretch, _)| *stretch).collect()),
             ];
             let mut found = Vec::new();
             conn.lookup(&sql, &columns, &mut |row| {
@@ -303,11 +358,11 @@ impl Figures {
                 Ok(())
             })?;
             for (seq, at, place) in found {
-                let key = part[place];
+                let key = bereft[place].0;
                 let kind = Kind::from_code(key.kind).ok_or(StoreError::Shape { column: 2 })?;
                 if weigh(kind, self.computed(seq)).class.code() == key.class {
                     let candidate = (seq, Micros(at).hour().0);
-                    let first = self.firsts.entry(key).or_insert(candidate);
+                    let first = self.sums.firsts.entry(key).or_insert(candidate);
                     *first = candidate.min(*first);
                 }
             }

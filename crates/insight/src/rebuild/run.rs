@@ -70,11 +70,16 @@ pub fn rebuild(store: &Store, dry_run: bool, mut progress: impl FnMut(u64)) -> R
             .unwrap_or_default();
         figures.advance(conn, last, &mut progress)?;
         figures.finish(conn)?;
-        compare_and_correct(conn, &figures, dry_run)
+        compare_and_correct(store, conn, &figures, dry_run)
     })
 }
 
-fn compare_and_correct(conn: &mut Conn<'_>, figures: &Figures, dry_run: bool) -> Result<Rebuilt, StoreError> {
+fn compare_and_correct(
+    store: &Store,
+    conn: &mut Conn<'_>,
+    figures: &Figures,
+    dry_run: bool,
+) -> Result<Rebuilt, StoreError> {
     let suspects: Vec<Change> =
         figures.wrong_verdicts().map(|(seq, before, after)| Change { seq, before, after }).collect();
     let wrong = still_wrong(conn, suspects)?;
@@ -85,11 +90,11 @@ fn compare_and_correct(conn: &mut Conn<'_>, figures: &Figures, dry_run: bool) ->
             *class_changes.entry(format!("{before} → {after}")).or_default() += 1;
         }
     }
-    let all = compare::all(conn, figures)?;
+    let all = compare::all(store, conn, figures)?;
     let differences = Differences {
         verdicts: wrong.len() as u64,
-        counters: all.counters.len(),
-        clients: all.clients.len(),
+        counters: all.spans.iter().map(|of_span| of_span.counters.len()).sum(),
+        clients: all.spans.iter().map(|of_span| of_span.clients.len()).sum(),
         conversions: all.conversions.len(),
         firsts: all.firsts.len(),
         messages: all.messages.len(),

@@ -13,6 +13,7 @@ use signalbox_store::{Column, Conn, StoreError};
 use super::list;
 use super::model::{Bucket, ByClass, Conversion, Counted, Moment, Range, Totals};
 use super::totals::{Which, conversions, kind_and_class, projected_seq, series};
+use crate::stretch;
 
 /// How many of a campaign's latest hits are looked at for its active contacts.
 const LATEST_HITS: i64 = 500;
@@ -122,22 +123,25 @@ pub fn report(conn: &mut Conn<'_>, campaign: Campaign, range: Range, bucket: Buc
 }
 
 fn links(conn: &mut Conn<'_>, which: &Which<'_>) -> Result<Vec<Link>, StoreError> {
-    let sql = format!(
-        "SELECT s.link_id, l.key, s.kind, s.class, s.total, s.uniques FROM (
-           SELECT c.link_id, c.kind, c.class, CAST(SUM(c.total) AS BIGINT) AS total, CAST(SUM(c.uniques) AS BIGINT) AS uniques
-           FROM counter AS c WHERE {} AND c.hour >= $1 AND c.hour < $2 AND c.link_id <> 0 AND c.kind = {} GROUP BY 1, 2, 3) AS s
-         LEFT JOIN link AS l ON l.id = s.link_id AND l.principal_id = $3",
-        which.condition,
-        Kind::Clicked.code()
-    );
     let mut links: BTreeMap<i64, (String, Totals)> = BTreeMap::new();
-    conn.each(&sql, &which.params(), &mut |row| {
-        let id = row.int(0)?;
-        let url = row.opt_text(1)?.unwrap_or_else(|| LinkId(id).to_string());
-        let (kind, class) = kind_and_class(row, 2, 3)?;
-        links.entry(id).or_insert_with(|| (url, Totals::default())).1.add(kind, class, row.int(4)?, row.int(5)?);
-        Ok(())
-    })?;
+    for (span, range) in which.range.parts() {
+        let sql = format!(
+            "SELECT s.link_id, l.key, s.kind, s.class, s.total, s.uniques FROM (
+               SELECT c.link_id, c.kind, c.class, CAST(SUM(c.total) AS BIGINT) AS total, CAST(SUM(c.uniques) AS BIGINT) AS uniques
+               FROM {} AS c WHERE {} AND c.hour >= $1 AND c.hour < $2 AND c.link_id <> 0 AND c.kind = {} GROUP BY 1, 2, 3) AS s
+             LEFT JOIN link AS l ON l.id = s.link_id AND l.principal_id = $3",
+            span.counter(),
+            which.condition,
+            Kind::Clicked.code()
+        );
+        conn.each(&sql, &which.params_in(&range), &mut |row| {
+            let id = row.int(0)?;
+            let url = row.opt_text(1)?.unwrap_or_else(|| LinkId(id).to_string());
+            let (kind, class) = kind_and_class(row, 2, 3)?;
+            links.entry(id).or_insert_with(|| (url, Totals::default())).1.add(kind, class, row.int(4)?, row.int(5)?);
+            Ok(())
+        })?;
+    }
     let mut links: Vec<_> = links
         .into_iter()
         .map(|(id, (url, totals))| Link { id: LinkId(id), url, clicks: totals.clicks })
@@ -148,27 +152,30 @@ fn links(conn: &mut Conn<'_>, which: &Which<'_>) -> Result<Vec<Link>, StoreError
 }
 
 fn clients(conn: &mut Conn<'_>, which: &Which<'_>) -> Result<(Vec<Share>, Vec<Share>), StoreError> {
-    let sql = format!(
-        "SELECT c.client, c.device, c.class, CAST(SUM(c.total) AS BIGINT) FROM client_counter AS c
-         WHERE {} AND c.hour >= $1 AND c.hour < $2 GROUP BY 1, 2, 3",
-        which.condition
-    );
     let mut shares: [BTreeMap<String, Share>; 2] = Default::default();
-    conn.each(&sql, &which.params(), &mut |row| {
-        let (class, total) = (row.int(2)?, row.int(3)?);
-        for (column, shares) in shares.iter_mut().enumerate() {
-            let name = row.text(column)?;
-            let empty = Share { name: name.clone(), human: 0, privacy_proxy: 0, machine: 0 };
-            let share = shares.entry(name).or_insert(empty);
-            match Class::from_code(class) {
-                Some(Class::Human) => share.human += total,
-                Some(Class::PrivacyProxy) => share.privacy_proxy += total,
-                Some(Class::Machine) => share.machine += total,
-                _ => (),
+    for (span, range) in which.range.parts() {
+        let sql = format!(
+            "SELECT c.client, c.device, c.class, CAST(SUM(c.total) AS BIGINT) FROM {} AS c
+             WHERE {} AND c.hour >= $1 AND c.hour < $2 GROUP BY 1, 2, 3",
+            span.client_counter(),
+            which.condition
+        );
+        conn.each(&sql, &which.params_in(&range), &mut |row| {
+            let (class, total) = (row.int(2)?, row.int(3)?);
+            for (column, shares) in shares.iter_mut().enumerate() {
+                let name = row.text(column)?;
+                let empty = Share { name: name.clone(), human: 0, privacy_proxy: 0, machine: 0 };
+                let share = shares.entry(name).or_insert(empty);
+                match Class::from_code(class) {
+                    Some(Class::Human) => share.human += total,
+                    Some(Class::PrivacyProxy) => share.privacy_proxy += total,
+                    Some(Class::Machine) => share.machine += total,
+                    _ => (),
+                }
             }
-        }
-        Ok(())
-    })?;
+            Ok(())
+        })?;
+    }
     let [clients, devices] = shares.map(|shares| {
         let mut shares: Vec<_> =
             shares.into_values().filter(|share| share.human + share.privacy_proxy + share.machine > 0).collect();
@@ -196,13 +203,22 @@ pub fn contacts(conn: &mut Conn<'_>, campaign: &Campaign) -> Result<Vec<Contact>
             order.push(recipient);
         }
     }
-    let repeat = |value: i64| Column::Ints(vec![value; order.len()]);
-    let keys = [repeat(campaign.principal.0), Column::Ints(order.clone()), repeat(campaign.id.0)];
+    let last = stretch::last_event(conn)?;
+    let spread = stretch::spread(order.iter().map(|_| stretch::between(1, last)));
+    let repeat = |value: i64| Column::Ints(vec![value; spread.len()]);
+    let keys = [
+        repeat(campaign.principal.0),
+        Column::Ints(spread.iter().map(|(_, place)| order[*place]).collect()),
+        repeat(campaign.id.0),
+        Column::Ints(spread.iter().map(|(stretch, _)| *stretch).collect()),
+    ];
     let mut found: FxHashMap<i64, Contact> = FxHashMap::default();
     let sql = format!(
         "SELECT e.recipient_id, e.kind, CAST(COUNT(*) AS BIGINT), MIN(e.occurred_at), MAX(e.occurred_at), MAX(c.key)
          FROM {{keys}} CROSS JOIN event AS e LEFT JOIN contact AS c ON c.id = e.recipient_id AND c.principal_id = e.principal_id
-         WHERE e.principal_id = k.k0 AND e.recipient_id = k.k1 AND e.recipient_id <> 0 AND +e.campaign_id = k.k2 AND e.class IN ({}, {}) GROUP BY 1, 2",
+         WHERE {} = k.k3 AND e.recipient_id = k.k1 AND e.recipient_id <> 0 AND e.principal_id = k.k0 AND +e.campaign_id = k.k2
+         AND e.class IN ({}, {}) GROUP BY 1, 2",
+        stretch::OF_EVENT,
         Class::Human.code(),
         Class::PrivacyProxy.code()
     );

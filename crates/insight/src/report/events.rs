@@ -12,6 +12,7 @@ use signalbox_events::kind::{Class, Kind};
 use signalbox_store::{Conn, Row, StoreError, Value};
 
 use super::model::decimal;
+use crate::stretch;
 
 /// An event, in words.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -158,14 +159,37 @@ pub fn events(
     before: Option<i64>,
     limit: i64,
 ) -> Result<Vec<EventRow>, StoreError> {
-    let mut conditions = vec![conn.scope().condition("e.principal_id"), "e.seq < $1".to_owned()];
-    let mut params: Vec<Value<'_>> = vec![before.unwrap_or(i64::MAX).into()];
+    let before = before.unwrap_or(i64::MAX);
+    if filter.recipient.or(filter.message).is_none() {
+        return events_within(conn, filter, None, before, limit);
+    }
+    let mut found = Vec::new();
+    let last = stretch::last_event(conn)?.min(before.saturating_sub(1));
+    for stretch in stretch::between(1, last).rev() {
+        found.extend(events_within(conn, filter, Some(stretch), before, limit - found.len() as i64)?);
+        if found.len() as i64 >= limit {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// The newest `limit` events before the seq `before`, all of `stretch`, if one is given.
+fn events_within(
+    conn: &mut Conn<'_>,
+    filter: &Filter,
+    stretch: Option<i64>,
+    before: i64,
+    limit: i64,
+) -> Result<Vec<EventRow>, StoreError> {
+    // Where the index of recipients or of messages is to be searched, SQLite must not choose another one.
+    let plus = if stretch.is_some() { "+" } else { "" };
+    let mut conditions = vec![conn.scope().condition("e.principal_id"), format!("{plus}e.seq < $1")];
+    let mut params: Vec<Value<'_>> = vec![before.into()];
+    let (campaign, of_stretch) = (format!("{plus}e.campaign_id ="), format!("{} =", stretch::OF_EVENT));
     let wanted = [
-        // With a recipient or a message, SQLite must not search the campaign's index, which is far longer.
-        (
-            if filter.recipient.or(filter.message).is_some() { "+e.campaign_id =" } else { "e.campaign_id =" },
-            filter.campaign,
-        ),
+        (of_stretch.as_str(), stretch),
+        (campaign.as_str(), filter.campaign),
         ("e.recipient_id =", filter.recipient),
         ("e.message_id =", filter.message),
         ("e.kind =", filter.kind.map(Kind::code)),

@@ -50,13 +50,25 @@ pub fn campaign_list(
     let mut params: Vec<Value<'_>> = Vec::new();
     let (total, counts) = match order {
         CampaignOrder::Count(kind, class) => {
-            params.extend([range.from.0, range.to.0, kind.code(), class.code()].map(Value::from));
-            let counts = "LEFT JOIN (SELECT c.principal_id, c.campaign_id, CAST(SUM(c.total) AS BIGINT) AS total FROM counter AS c
-               WHERE c.hour >= $1 AND c.hour < $2 AND c.kind = $3 AND c.class = $4 GROUP BY 1, 2) AS s
-             ON s.principal_id = c.principal_id AND s.campaign_id = c.id";
+            params.extend([kind.code(), class.code()].map(Value::from));
+            let counted = range.parts().into_iter().map(|(span, part)| {
+                params.extend([part.from.0, part.to.0].map(Value::from));
+                format!(
+                    "SELECT c.principal_id, c.campaign_id, c.total FROM {} AS c WHERE c.kind = $1 AND c.class = $2 AND c.hour >= ${} AND c.hour < ${}",
+                    span.counter(),
+                    params.len() - 1,
+                    params.len()
+                )
+            });
+            let counted: Vec<_> = counted.collect();
+            let counts = format!(
+                "LEFT JOIN (SELECT p.principal_id, p.campaign_id, CAST(SUM(p.total) AS BIGINT) AS total FROM ({}) AS p GROUP BY 1, 2) AS s
+                 ON s.principal_id = c.principal_id AND s.campaign_id = c.id",
+                counted.join(" UNION ALL ")
+            );
             ("COALESCE(s.total, 0)", counts)
         }
-        _ => ("0", ""),
+        _ => ("0", String::new()),
     };
     let mut conditions = vec![scope];
     let pattern = pattern(words);
@@ -112,20 +124,34 @@ pub(super) fn campaign(row: &Row<'_>) -> Result<Campaign, StoreError> {
 pub(super) fn add_figures(conn: &mut Conn<'_>, range: &Range, rows: &mut [CampaignRow]) -> Result<(), StoreError> {
     let places: FxHashMap<i64, usize> =
         rows.iter().enumerate().map(|(place, row)| (row.campaign.id.0, place)).collect();
-    let keys = [
-        Column::Ints(rows.iter().map(|row| row.campaign.principal.0).collect()),
-        Column::Ints(rows.iter().map(|row| row.campaign.id.0).collect()),
-        Column::Ints(rows.iter().map(|_| range.from.0).collect()),
-        Column::Ints(rows.iter().map(|_| range.to.0).collect()),
-    ];
-    let sql = "SELECT c.campaign_id, c.kind, c.class, CAST(SUM(c.total) AS BIGINT), CAST(SUM(c.uniques) AS BIGINT), MAX(c.hour)
-        FROM {keys} CROSS JOIN counter AS c WHERE c.principal_id = k.k0 AND c.campaign_id = k.k1 AND c.hour >= k.k2 AND c.hour < k.k3
-        GROUP BY 1, 2, 3";
-    conn.lookup(sql, &keys, &mut |found| {
-        let row = &mut rows[places[&found.int(0)?]];
-        let (kind, class) = kind_and_class(found, 1, 2)?;
-        row.totals.add(kind, class, found.int(3)?, found.int(4)?);
-        row.last_hour = row.last_hour.max(Some(Micros(found.int(5)?)));
+    let ints = |each: &dyn Fn(&CampaignRow) -> i64| Column::Ints(rows.iter().map(each).collect());
+    let keys = |range: &Range| {
+        [
+            ints(&|row| row.campaign.principal.0),
+            ints(&|row| row.campaign.id.0),
+            ints(&|_| range.from.0),
+            ints(&|_| range.to.0),
+        ]
+    };
+    let (whole, parts) = (keys(range), range.parts().into_iter().map(|(span, part)| (span, keys(&part))));
+    let parts: Vec<_> = parts.collect();
+    for (span, keys) in &parts {
+        let sql = format!(
+            "SELECT c.campaign_id, c.kind, c.class, CAST(SUM(c.total) AS BIGINT), CAST(SUM(c.uniques) AS BIGINT)
+             FROM {{keys}} CROSS JOIN {} AS c WHERE c.principal_id = k.k0 AND c.campaign_id = k.k1 AND c.hour >= k.k2 AND c.hour < k.k3
+             GROUP BY 1, 2, 3",
+            span.counter()
+        );
+        conn.lookup(&sql, keys, &mut |found| {
+            let (kind, class) = kind_and_class(found, 1, 2)?;
+            rows[places[&found.int(0)?]].totals.add(kind, class, found.int(3)?, found.int(4)?);
+            Ok(())
+        })?;
+    }
+    let sql = "SELECT k.k1, (SELECT MAX(c.hour) FROM counter AS c
+        WHERE c.principal_id = k.k0 AND c.campaign_id = k.k1 AND c.hour >= k.k2 AND c.hour < k.k3) FROM {keys}";
+    conn.lookup(sql, &whole, &mut |found| {
+        rows[places[&found.int(0)?]].last_hour = found.opt_int(1)?.map(Micros);
         Ok(())
     })
 }

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use signalbox_core::time::{DAY, HOUR, Micros};
 use signalbox_events::kind::{Class, Kind};
 
+use crate::projector::Span;
+
 /// The most buckets that one series may have.
 const MOST_BUCKETS: i64 = 2000;
 /// 0001-01-01T00:00:00Z and 9999-12-01T00:00:00Z: beyond them instants, or the buckets around them, have no text.
@@ -125,6 +127,20 @@ impl Range {
         Self { from: to.plus(-micros), to }
     }
 
+    /// The same range, its whole days (UTC) apart from the hours before and after them.
+    pub(super) fn parts(&self) -> Vec<(Span, Range)> {
+        let (first, last) = (Micros(self.from.0 + DAY - 1).floor(DAY), self.to.floor(DAY));
+        if first >= last {
+            return vec![(Span::Hour, *self)];
+        }
+        let parts = [
+            (Span::Hour, Range { from: self.from, to: first }),
+            (Span::Day, Range { from: first, to: last }),
+            (Span::Hour, Range { from: last, to: self.to }),
+        ];
+        parts.into_iter().filter(|(_, range)| range.from < range.to).collect()
+    }
+
     /// The bucket that gives a readable number of points.
     pub fn usual_bucket(&self) -> Bucket {
         match self.to.0 - self.from.0 {
@@ -213,6 +229,18 @@ mod tests {
         let wednesday: Micros = "2026-05-06T13:00:00Z".parse().unwrap();
         assert_eq!(Bucket::Week.start(wednesday), "2026-05-04T00:00:00Z".parse().unwrap());
         assert_eq!(Bucket::Day.start(wednesday), "2026-05-06T00:00:00Z".parse().unwrap());
+    }
+
+    #[test]
+    fn a_long_range_is_mostly_days() {
+        let of = |from: i64, to: i64| Range { from: Micros(from * HOUR), to: Micros(to * HOUR) }.parts();
+        let (hour, day) = (Span::Hour, Span::Day);
+        let part = |span, from: i64, to: i64| (span, Range { from: Micros(from * HOUR), to: Micros(to * HOUR) });
+        assert_eq!(of(24, 72), [part(day, 24, 72)]);
+        assert_eq!(of(23, 73), [part(hour, 23, 24), part(day, 24, 72), part(hour, 72, 73)]);
+        assert_eq!(of(25, 71), [part(hour, 25, 71)]);
+        assert_eq!(of(25, 72), [part(hour, 25, 48), part(day, 48, 72)]);
+        assert_eq!(of(-30, 1), [part(hour, -30, -24), part(day, -24, 0), part(hour, 0, 1)]);
     }
 
     #[test]

@@ -6,9 +6,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use signalbox_core::time::Micros;
 use signalbox_events::kind::{Class, Kind};
-use signalbox_store::{Conn, Row, StoreError};
+use signalbox_store::{Conn, Row, StoreError, Value};
 
 use super::model::{Bucket, Conversion, Moment, Range, Totals, decimal};
+use crate::projector::Span;
 
 /// `GET /api/v1/overview`
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -44,8 +45,13 @@ impl<'w> Which<'w> {
         }
     }
 
-    pub(super) fn params(&self) -> Vec<signalbox_store::Value<'static>> {
-        let mut params: Vec<signalbox_store::Value<'static>> = vec![self.range.from.0.into(), self.range.to.0.into()];
+    pub(super) fn params(&self) -> Vec<Value<'static>> {
+        self.params_in(self.range)
+    }
+
+    /// With another range.
+    pub(super) fn params_in(&self, range: &Range) -> Vec<Value<'static>> {
+        let mut params: Vec<Value<'static>> = vec![range.from.0.into(), range.to.0.into()];
         if let Some((principal, campaign)) = self.campaign {
             params.push(principal.into());
             params.push(campaign.into());
@@ -67,27 +73,35 @@ pub(super) fn series(
     bucket: Bucket,
 ) -> Result<(Totals, Vec<Moment>), StoreError> {
     let (step, offset) = (bucket.micros(), bucket.offset());
-    let sql = format!(
-        "SELECT (c.hour + {offset}) / {step} AS part, c.kind, c.class, CAST(SUM(c.total) AS BIGINT), CAST(SUM(c.uniques) AS BIGINT)
-         FROM counter AS c WHERE {} AND c.hour >= $1 AND c.hour < $2 GROUP BY 1, 2, 3",
-        which.condition
-    );
     let first = bucket.start(which.range.from);
     let count = (which.range.to.0 - first.0 + step - 1) / step;
     let mut moments: Vec<Moment> =
         (0..count).map(|index| Moment { start: first.plus(index * step), totals: Totals::default() }).collect();
     let mut totals = Totals::default();
-    conn.each(&sql, &which.params(), &mut |row| {
-        let start = Micros(row.int(0)? * step - offset);
-        let (kind, class) = kind_and_class(row, 1, 2)?;
-        let (total, unique) = (row.int(3)?, row.int(4)?);
-        totals.add(kind, class, total, unique);
-        if let Some(moment) = usize::try_from((start.0 - first.0) / step).ok().and_then(|index| moments.get_mut(index))
-        {
-            moment.totals.add(kind, class, total, unique);
-        }
-        Ok(())
-    })?;
+    let parts = match bucket {
+        Bucket::Hour => vec![(Span::Hour, *which.range)],
+        Bucket::Day | Bucket::Week => which.range.parts(),
+    };
+    for (span, range) in parts {
+        let sql = format!(
+            "SELECT (c.hour + {offset}) / {step} AS part, c.kind, c.class, CAST(SUM(c.total) AS BIGINT), CAST(SUM(c.uniques) AS BIGINT)
+             FROM {} AS c WHERE {} AND c.hour >= $1 AND c.hour < $2 GROUP BY 1, 2, 3",
+            span.counter(),
+            which.condition
+        );
+        conn.each(&sql, &which.params_in(&range), &mut |row| {
+            let start = Micros(row.int(0)? * step - offset);
+            let (kind, class) = kind_and_class(row, 1, 2)?;
+            let (total, unique) = (row.int(3)?, row.int(4)?);
+            totals.add(kind, class, total, unique);
+            if let Some(moment) =
+                usize::try_from((start.0 - first.0) / step).ok().and_then(|index| moments.get_mut(index))
+            {
+                moment.totals.add(kind, class, total, unique);
+            }
+            Ok(())
+        })?;
+    }
     Ok((totals, moments))
 }
 
@@ -110,17 +124,20 @@ pub(super) fn conversions(conn: &mut Conn<'_>, which: &Which<'_>) -> Result<Vec<
 /// The totals of the scope in a range.
 pub fn totals(conn: &mut Conn<'_>, range: &Range) -> Result<Totals, StoreError> {
     let which = Which::scope(conn, range);
-    let sql = format!(
-        "SELECT c.kind, c.class, CAST(SUM(c.total) AS BIGINT), CAST(SUM(c.uniques) AS BIGINT) FROM counter AS c
-         WHERE {} AND c.hour >= $1 AND c.hour < $2 GROUP BY 1, 2",
-        which.condition
-    );
     let mut totals = Totals::default();
-    conn.each(&sql, &which.params(), &mut |row| {
-        let (kind, class) = kind_and_class(row, 0, 1)?;
-        totals.add(kind, class, row.int(2)?, row.int(3)?);
-        Ok(())
-    })?;
+    for (span, range) in range.parts() {
+        let sql = format!(
+            "SELECT c.kind, c.class, CAST(SUM(c.total) AS BIGINT), CAST(SUM(c.uniques) AS BIGINT) FROM {} AS c
+             WHERE {} AND c.hour >= $1 AND c.hour < $2 GROUP BY 1, 2",
+            span.counter(),
+            which.condition
+        );
+        conn.each(&sql, &which.params_in(&range), &mut |row| {
+            let (kind, class) = kind_and_class(row, 0, 1)?;
+            totals.add(kind, class, row.int(2)?, row.int(3)?);
+            Ok(())
+        })?;
+    }
     Ok(totals)
 }
 

@@ -1,5 +1,6 @@
 //! Properties of the projector, of rebuilds and of scopes, on random logs, on SQLite and on PostgreSQL.
 
+mod migrations;
 #[path = "../../../store/tests/conformance/place.rs"]
 mod place;
 mod projector;

@@ -16,7 +16,7 @@ use signalbox_store::{Faults, Settings, Store};
 use crate::for_many;
 use crate::place::Place;
 use crate::rows::{Rows, rows};
-use crate::sample::{Event, START, append, logs};
+use crate::sample::{Event, FLOOR, START, append, logs};
 
 /// An empty store with the schema. Nothing here depends on syncing, and a thousand commits take their time.
 pub fn prepared(place: &Place) -> Store {
@@ -66,7 +66,7 @@ pub fn chunks<'l>(log: &'l [Event], sizes: &[usize]) -> Vec<&'l [Event]> {
 pub fn at_once(engine: fn() -> Place, log: &[Event]) -> Rows {
     let place = engine();
     let store = prepared(&place);
-    append(&mut store.log().writer(0).expect("a writer"), log);
+    append(&mut store.log().writer(FLOOR).expect("a writer"), log);
     drain(&mut projector(&store));
     rows(&store)
 }
@@ -78,7 +78,7 @@ fn batches_do_not_matter(engine: fn() -> Place, cases: u32) {
 
         let place = engine();
         let store = prepared(&place);
-        let mut writer = store.log().writer(0).expect("a writer");
+        let mut writer = store.log().writer(FLOOR).expect("a writer");
         for chunk in chunks(&log, &sizes) {
             append(&mut writer, chunk);
             drain(&mut projector(&store));
@@ -90,7 +90,7 @@ fn batches_do_not_matter(engine: fn() -> Place, cases: u32) {
 
         let place = engine();
         let store = prepared(&place);
-        let mut writer = store.log().writer(0).expect("a writer");
+        let mut writer = store.log().writer(FLOOR).expect("a writer");
         let mut pair = [projector(&store), projector(&store)];
         let mut turns = turns.iter().cycle();
         for chunk in chunks(&log, &sizes) {
@@ -103,7 +103,7 @@ fn batches_do_not_matter(engine: fn() -> Place, cases: u32) {
             }
         }
         let seq = drain(&mut pair[0]).seq;
-        prop_assert_eq!(seq, log.len() as i64);
+        prop_assert_eq!(seq, FLOOR + log.len() as i64);
         rows(&store).same_as(&expected, "projecting by two projectors in turn")?;
 
         for chunk in chunks(&log, &sizes) {
@@ -146,7 +146,7 @@ fn projectors_at_once(engine: fn() -> Place, cases: u32) {
                     catch_up(&mut projector, |_, _| ()).expect("a projector catches up");
                 });
             }
-            let mut writer = store.log().writer(0).expect("a writer");
+            let mut writer = store.log().writer(FLOOR).expect("a writer");
             chunks(&log, &sizes).into_iter().for_each(|chunk| append(&mut writer, chunk));
             appended.store(true, Ordering::SeqCst);
         });
@@ -174,7 +174,7 @@ fn the_samples_hold_what_matters() {
         let log = logs(2, false).new_tree(&mut runner).expect("a log").current();
         let place = Place::sqlite();
         let store = prepared(&place);
-        let mut writer = store.log().writer(0).expect("a writer");
+        let mut writer = store.log().writer(FLOOR).expect("a writer");
         let mut projector = projector(&store);
         for chunk in chunks(&log, &[4]) {
             append(&mut writer, chunk);

@@ -9,14 +9,17 @@ use crate::for_many;
 use crate::place::Place;
 use crate::projector::{at_once, chunks, drain, prepared, projector};
 use crate::rows::rows;
-use crate::sample::{append, logs};
+use crate::sample::{FLOOR, append, logs};
 
 /// Ways to spoil one row of a table: how it is spoiled, and what names a row of it.
-const DAMAGE: [(&str, &str, &str); 19] = [
+const DAMAGE: [(&str, &str, &str); 23] = [
     ("UPDATE counter SET total = total + 3", "counter", COUNTER),
     ("UPDATE counter SET uniques = uniques - 1", "counter", COUNTER),
     ("DELETE FROM counter", "counter", COUNTER),
     ("INSERT INTO counter VALUES (1, 11, 3600000000, 0, 8, 1, 5, 5)", "", ""),
+    ("UPDATE counter_day SET uniques = uniques - 1", "counter_day", COUNTER),
+    ("DELETE FROM counter_day", "counter_day", COUNTER),
+    ("UPDATE client_counter_day SET total = total + 1", "client_counter_day", CLIENT),
     ("UPDATE client_counter SET total = total + 1", "client_counter", CLIENT),
     ("DELETE FROM client_counter", "client_counter", CLIENT),
     ("INSERT INTO client_counter VALUES (1, 11, 3600000000, 8, 1, 'Nobody', 'none', 1)", "", ""),
@@ -27,6 +30,7 @@ const DAMAGE: [(&str, &str, &str); 19] = [
     ("DELETE FROM first_hit", "first_hit", FIRST),
     ("INSERT INTO first_hit VALUES (1, 11, 8, 1, 0, 999, 1, 0)", "", ""),
     ("UPDATE message_state SET sent_at = 5", "message_state", "principal_id, message_id"),
+    ("UPDATE message_state SET first_hit = first_hit + 1", "message_state", "principal_id, message_id"),
     ("DELETE FROM message_state", "message_state", "principal_id, message_id"),
     ("UPDATE source_record SET machine = machine + 1", "source_record", "principal_id, source"),
     ("DELETE FROM source_record", "source_record", "principal_id, source"),
@@ -65,7 +69,7 @@ fn wrong_figures_are_found_and_corrected(engine: fn() -> Place, cases: u32) {
         let (before, after) = log.split_at(cut.index(log.len()).max(1));
         let place = engine();
         let store = prepared(&place);
-        let mut writer = store.log().writer(0).expect("a writer");
+        let mut writer = store.log().writer(FLOOR).expect("a writer");
         let mut running = projector(&store);
         append(&mut writer, before);
         drain(&mut running);
@@ -118,7 +122,7 @@ fn a_rebuild_beside_a_running_projector_leaves_right_figures() {
         let store = prepared(&place);
         std::thread::scope(|threads| {
             let projecting = threads.spawn(|| {
-                let mut writer = store.log().writer(0).expect("a writer");
+                let mut writer = store.log().writer(FLOOR).expect("a writer");
                 let mut projector = projector(&store);
                 for chunk in chunks(&log, &[5]) {
                     append(&mut writer, chunk);

@@ -10,7 +10,7 @@ use signalbox_store::{Conn, Row, Scope, Store, StoreError};
 pub struct Rows(BTreeMap<&'static str, Vec<String>>);
 
 /// What the columns of a query are: `n` a name's id, `i` a number, `t` a text, `b` bytes.
-const TABLES: [(&str, &str, &str); 7] = [
+const TABLES: [(&str, &str, &str); 9] = [
     (
         "event",
         "itinnnniibtiitttiiii",
@@ -29,12 +29,22 @@ const TABLES: [(&str, &str, &str); 7] = [
         "principal_id, campaign_id, hour, kind, class, client, device, total FROM client_counter WHERE total <> 0",
     ),
     (
+        "counter_day",
+        "iniiniii",
+        "principal_id, campaign_id, hour, kind, link_id, class, total, uniques FROM counter_day WHERE total <> 0 OR uniques <> 0",
+    ),
+    (
+        "client_counter_day",
+        "iniiitti",
+        "principal_id, campaign_id, hour, kind, class, client, device, total FROM client_counter_day WHERE total <> 0",
+    ),
+    (
         "conversion_counter",
         "initii",
         "principal_id, campaign_id, hour, currency, total, value_micros FROM conversion_counter WHERE total <> 0 OR value_micros <> 0",
     ),
     ("first_hit", "iniinnii", "principal_id, campaign_id, kind, class, link_id, recipient_id, seq, hour FROM first_hit"),
-    ("message_state", "inii", "principal_id, message_id, COALESCE(sent_at, -1), COALESCE(delivered_at, -1) FROM message_state"),
+    ("message_state", "iniii", "principal_id, message_id, COALESCE(sent_at, -1), COALESCE(delivered_at, -1), COALESCE(first_hit, -1) FROM message_state"),
     ("source_record", "ibii", "principal_id, source, judged, machine FROM source_record WHERE judged <> 0 OR machine <> 0"),
 ];
 

@@ -94,6 +94,9 @@ impl Event {
     }
 }
 
+/// What every log here begins behind: a few events before a new stretch begins, so that look-ups have to cross it.
+pub const FLOOR: i64 = (1 << 17) - 8;
+
 /// Appends events as one chunk.
 pub fn append(writer: &mut LogWriter, events: &[Event]) {
     let mut packed = Packed::default();

@@ -18,7 +18,7 @@ use signalbox_store::{Conn, Scope, Store, StoreError};
 use crate::for_many;
 use crate::place::Place;
 use crate::projector::{drain, prepared, projector};
-use crate::sample::{Event, START, append, logs};
+use crate::sample::{Event, FLOOR, START, append, logs};
 
 const PRINCIPALS: [i64; 3] = [1, 2, 3];
 const CAMPAIGNS: [&str; 2] = ["spring", "autumn"];
@@ -67,7 +67,7 @@ fn store_of(place: &Place, log: &[Event], principals: &[i64]) -> Store {
     named.expect("names are made");
     let log: Vec<Event> = log.iter().filter(|event| principals.contains(&event.principal)).cloned().collect();
     if !log.is_empty() {
-        append(&mut store.log().writer(0).expect("a writer"), &log);
+        append(&mut store.log().writer(FLOOR).expect("a writer"), &log);
     }
     drain(&mut projector(&store));
     store
@@ -220,7 +220,7 @@ fn names_are_resolved_within_the_scope_on_postgres() {
 /// Even a statement that forgets its condition sees no foreign row, on connections that others use in between.
 #[test]
 fn postgres_hides_foreign_rows_from_every_statement() {
-    const TABLES: [&str; 11] = [
+    const TABLES: [&str; 13] = [
         "campaign",
         "contact",
         "message",
@@ -231,6 +231,8 @@ fn postgres_hides_foreign_rows_from_every_statement() {
         "first_hit",
         "counter",
         "client_counter",
+        "counter_day",
+        "client_counter_day",
         "conversion_counter",
     ];
     for_many(3, logs(3, true), |log| {

@@ -21,9 +21,9 @@ const NEEDED: &str = "3.51.3";
 const NEEDED_NUMBER: i32 = 3_051_003;
 const READERS: usize = 6;
 /// Page cache per connection: small, because the kernel caches the file too.
-const CACHE_KIB: usize = 8192;
+const CACHE_KIB: usize = 4096;
 /// The writer's, which goes back and forth over the indexes.
-const WRITER_CACHE_KIB: usize = 49152;
+const WRITER_CACHE_KIB: usize = 24576;
 /// How long somebody else's lock is waited for.
 pub(crate) const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use crate::bench::audit::Audit;
 use crate::bench::edge::Edge;
 use crate::bench::figures::Engine;
-use crate::bench::history::History;
+use crate::bench::history::{History, Order};
 use crate::bench::versions::Versions;
 use crate::bench::{canary, pages, print, tracking, verdict};
 use crate::guard::Guard;
@@ -134,6 +134,8 @@ struct HistoryArgs {
     events: u64,
     #[arg(long, default_value = "sqlite")]
     engine: Engine,
+    #[arg(long, default_value = "lived")]
+    order: Order,
     #[command(flatten)]
     figures: Output,
     /// Where stores lie while it runs, instead of /var/tmp
@@ -300,7 +302,15 @@ impl HistoryArgs {
             Engine::Sqlite => None,
             Engine::Postgres => Some(tracking::start_postgres(&guard)?),
         };
-        let history = History { guard, binary, events: self.events, engine: self.engine, folder: self.dir, postgres };
+        let history = History {
+            guard,
+            binary,
+            events: self.events,
+            engine: self.engine,
+            order: self.order,
+            folder: self.dir,
+            postgres,
+        };
         let figures = history.run()?;
         self.figures.print(&figures)?;
         // The figures on standard output are for programs.

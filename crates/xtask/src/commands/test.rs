@@ -7,7 +7,7 @@ use clap::Args;
 use rustix::process::Signal;
 
 use crate::bench::figures::Engine;
-use crate::bench::history::History;
+use crate::bench::history::{History, Order};
 use crate::bench::verdict;
 use crate::guard::Guard;
 use crate::process;
@@ -39,6 +39,7 @@ pub(crate) struct Test {
 /// A long history and its rebuild. The speed is told, the figures must be equal.
 fn long_history(guard: &Arc<Guard>, binary: PathBuf) -> Result<()> {
     let history = History {
+        order: Order::Lived,
         guard: Arc::clone(guard),
         binary,
         events: LONG_EVENTS,
