@@ -25,6 +25,9 @@ pub fn last_event(conn: &mut Conn<'_>) -> Result<i64, StoreError> {
     Ok(last.flatten().unwrap_or_default())
 }
 
+/// So many keys are spread at once: a long history has many stretches for each.
+pub const KEYS_AT_ONCE: usize = 4096;
+
 /// Every place in `ranges` with every stretch of its range, in order of stretch: old pages are read once.
 pub fn spread(ranges: impl Iterator<Item = RangeInclusive<i64>>) -> Vec<(i64, usize)> {
     let mut spread: Vec<_> =

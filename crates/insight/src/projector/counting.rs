@@ -13,9 +13,6 @@ pub enum Span {
 }
 
 impl Span {
-    /// Both.
-    pub const ALL: [Span; 2] = [Span::Hour, Span::Day];
-
     /// The table of counters.
     pub const fn counter(self) -> &'static str {
         match self {

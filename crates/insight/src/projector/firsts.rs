@@ -226,15 +226,17 @@ fn next_firsts(
         stretch::OF_EVENT
     );
     let last = stretch::last_event(conn)?;
-    let spread = stretch::spread(keys.iter().map(|key| stretch::between(before[key].0, last)));
-    let mut columns = first_columns(&spread.iter().map(|(_, place)| keys[*place]).collect::<Vec<_>>());
-    columns.push(Column::Ints(spread.iter().map(|(stretch, _)| *stretch).collect()));
-    conn.lookup(&sql, &columns, &mut |row| {
-        let found = (row.int(6)?, Micros(row.int(7)?).hour().0);
-        let first = next.entry(read_first_key(row)?).or_insert(found);
-        *first = found.min(*first);
-        Ok(())
-    })?;
+    for keys in keys.chunks(stretch::KEYS_AT_ONCE) {
+        let spread = stretch::spread(keys.iter().map(|key| stretch::between(before[key].0, last)));
+        let mut columns = first_columns(&spread.iter().map(|(_, place)| keys[*place]).collect::<Vec<_>>());
+        columns.push(Column::Ints(spread.iter().map(|(stretch, _)| *stretch).collect()));
+        conn.lookup(&sql, &columns, &mut |row| {
+            let found = (row.int(6)?, Micros(row.int(7)?).hour().0);
+            let first = next.entry(read_first_key(row)?).or_insert(found);
+            *first = found.min(*first);
+            Ok(())
+        })?;
+    }
     Ok(next)
 }
 

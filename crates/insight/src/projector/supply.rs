@@ -8,9 +8,6 @@ use signalbox_store::{Column, Conn, StoreError};
 
 use crate::stretch;
 
-/// A long history has many stretches for each.
-const WINDOWS_AT_ONCE: usize = 4096;
-
 /// Looks up what the store knows of the messages and sources in `needs`, and gives it to `fold`.
 pub fn supply_known(conn: &mut Conn<'_>, fold: &mut Fold, needs: &Needs) -> Result<(), StoreError> {
     messages(conn, fold, needs)?;
@@ -86,7 +83,7 @@ pub fn supply_hits(
         Kind::Clicked.code()
     );
     let mut hits = Vec::new();
-    for windows in needs.windows.chunks(WINDOWS_AT_ONCE) {
+    for windows in needs.windows.chunks(stretch::KEYS_AT_ONCE) {
         let spread = stretch::spread(windows.iter().map(|window| {
             let first = fold.first_hit(window.principal, window.message).unwrap_or(before_seq);
             stretch::between(first, before_seq - 1)

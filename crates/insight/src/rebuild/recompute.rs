@@ -338,8 +338,8 @@ impl Figures {
             stretch::OF_EVENT,
             self.seq
         );
-        let spread = stretch::spread(bereft.iter().map(|(_, seq)| stretch::between(*seq, self.seq)));
-        for part in spread.chunks(PAGE as usize) {
+        for bereft in bereft.chunks(stretch::KEYS_AT_ONCE) {
+            let part = stretch::spread(bereft.iter().map(|(_, seq)| stretch::between(*seq, self.seq)));
             let ints = |each: fn(&FirstKey) -> i64| {
                 Column::Ints(part.iter().map(|(_, place)| each(&bereft[*place].0)).collect())
             };

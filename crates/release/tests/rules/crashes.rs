@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use signalbox_release::model::machine::{Journal, Outcome};
 use signalbox_release::model::manifest::Profile;
+use signalbox_release::model::migration::Kind;
 use signalbox_release::model::plan::{Action, Live, Plan, StepId};
 use signalbox_release::model::value::Percent;
 
@@ -91,6 +92,20 @@ fn a_step_that_fails_or_hangs_rolls_back() {
         ids(&plan, |action| matches!(action, Action::Scale { .. } | Action::SetWeight { .. } | Action::Stop { .. }))
     {
         assert_eq!(straight(&plan, 2, Trouble::Hangs(id)).outcome, Some(Outcome::RolledBack), "{id}");
+    }
+}
+
+/// However long it may take: a command that says that it is done and did nothing is not run all day.
+#[test]
+fn what_is_done_and_never_in_place_is_not_done_for_ever() {
+    for first in [false, true] {
+        let plan = plan_of(Profile::Fast, 4, first, "");
+        let before = |action: &Action| matches!(action, Action::Migrate { kind, .. } if *kind != Kind::Contract);
+        let ids = ids(&plan, before);
+        assert!(!ids.is_empty());
+        for id in ids {
+            assert_eq!(straight(&plan, 4, Trouble::Hangs(id)).outcome, Some(Outcome::RolledBack), "{id}");
+        }
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Attempt {
     pub deadline: Micros,
     pub hold_until: Option<Micros>,
     pub effect: bool,
+    /// How often it was done.
+    pub times: u32,
     pub confirmed: bool,
     pub failed: bool,
     /// Somebody resumed the release: it begins anew.
@@ -71,6 +73,7 @@ impl<'j> Progress<'j> {
                     deadline: *deadline,
                     hold_until: *hold_until,
                     effect: false,
+                    times: 0,
                     confirmed: false,
                     failed: false,
                     stale: false,
@@ -78,7 +81,10 @@ impl<'j> Progress<'j> {
                 self.failed = self.failed.filter(|(failed, back, _)| (*failed, *back) != (*step, *direction));
                 self.attempts.insert((*direction, *step), attempt);
             }
-            Event::Effect { step, direction, .. } => self.change(*direction, *step, |attempt| attempt.effect = true),
+            Event::Effect { step, direction, .. } => self.change(*direction, *step, |attempt| {
+                attempt.effect = true;
+                attempt.times += 1;
+            }),
             Event::Confirm { step, direction, .. } => {
                 self.change(*direction, *step, |attempt| attempt.confirmed = true)
             }

@@ -11,6 +11,8 @@ use crate::model::limits::Then;
 use crate::model::plan::{Action, Step, StepId, Undo};
 use crate::model::value::Percent;
 
+/// How often a step is done whose effect never shows, or goes away again.
+const MOST_TIMES: u32 = 5;
 /// How often an undo is tried before a person is asked.
 const UNDO_ATTEMPTS: u32 = 3;
 /// How long one try may take.
@@ -135,6 +137,10 @@ fn confirm(progress: &Progress<'_>, step: &Step, attempt: &Attempt, now: &Observ
         _ if late => return timed_out(progress, step),
         Place::Set => {
             return Next::Wait { until: Some(attempt.deadline), said: format!("{} is not seen yet", step.action) };
+        }
+        Place::Missing if attempt.times >= MOST_TIMES => {
+            let said = format!("{} was done {MOST_TIMES} times and is not in place", step.action);
+            return go_back(progress, Why::StepFailed { step: step.id }, said);
         }
         // It was there and is gone: somebody else, or a machine that came back.
         Place::Missing => return Next::Act { step: step.id, direction: Direction::Do, deadline: attempt.deadline },
