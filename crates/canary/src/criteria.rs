@@ -29,6 +29,10 @@ fn usual_false_alarms() -> f64 {
     0.05
 }
 
+fn usual_weight() -> u64 {
+    1
+}
+
 /// A comparison of the two arms.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +40,9 @@ pub struct Metric {
     pub name: String,
     pub source: Source,
     pub worse: Worse,
+    /// Its share of the false alarms that are allowed, against the other metrics that decide; at least 1.
+    #[serde(default = "usual_weight")]
+    pub weight: u64,
     /// Trials that a step needs before this metric can pass, if not `min_requests`.
     #[serde(default)]
     pub min_trials: Option<u64>,
@@ -75,6 +82,8 @@ pub enum BadCriteria {
     FalseAlarms(f64),
     #[error("metric {0:?} is there twice")]
     Twice(String),
+    #[error("metric {0:?} has weight 0: one that must not decide is a shadow")]
+    Weight(String),
     #[error("metric {0:?} compares latencies, which are worse when they are higher and by a part: write \"+20 %\"")]
     LatencyDirection(String),
     #[error("metric {0:?} compares errors, which are worse when there are more: write \"+0.5 points\" or \"+20 %\"")]

@@ -12,7 +12,7 @@ use signalbox_canary::window::{Arm, Errors, Measured, Reading, Tally, Window};
 const SECOND: i64 = 1_000_000;
 
 fn metric(name: &str, source: Source, worse: &str) -> Metric {
-    Metric { name: name.to_owned(), source, worse: worse.parse().expect("a limit"), min_trials: None, shadow: false }
+    Metric { name: name.to_owned(), source, worse: worse.parse().expect("a limit"), weight: 1, min_trials: None, shadow: false }
 }
 
 fn errors() -> Metric {
@@ -136,6 +136,24 @@ fn fewer_clicks_fail_and_read_like_the_sketch() {
     assert_eq!(verdict.outcome, Outcome::Fail);
     let start = "click-through 18.9 % on 1.2.0 against 31.2 % on 1.1.0 (2,120 and 40,000 opens; limit -5 %; false alarm at most 1 in ";
     assert!(verdict.words.starts_with(start), "{}", verdict.words);
+}
+
+#[test]
+fn what_weighs_more_is_found_sooner_and_the_others_later() {
+    let failed_after = |weight_of_clicks: u64, weight_of_errors: u64| {
+        let clicks = Metric { weight: weight_of_clicks, ..clicks() };
+        let errors = Metric { weight: weight_of_errors, ..errors() };
+        let mut judge = judge(vec![clicks, errors]);
+        (0..10_000).find(|at| {
+            let value = Measured::Share { canary: Tally::new(28, 103), baseline: Tally::new(312, 1_000) };
+            judge.observe(&reading(second(*at, Arm::default(), Arm::default()), "click-through", value));
+            judge.failed()
+        })
+    };
+    let (heavy, equal, light) = (failed_after(99, 1), failed_after(1, 1), failed_after(1, 99));
+    assert!(heavy.unwrap() < equal.unwrap() && equal.unwrap() < light.unwrap(), "{heavy:?} {equal:?} {light:?}");
+    let weightless = criteria(vec![Metric { weight: 0, ..clicks() }]);
+    assert_eq!(Judge::new(weightless).unwrap_err(), BadCriteria::Weight("click-through".into()));
 }
 
 #[test]

@@ -20,7 +20,7 @@ impl Judge {
         let metric = &self.criteria.metrics[place];
         let comparison = &self.comparisons[place];
         let (_, within) = comparison.evidence(metric, place, &self.tick);
-        let failed = comparison.strongest * self.alpha() >= 1.0 || self.joint_failure == Some(place);
+        let failed = comparison.strongest * self.alpha(place) >= 1.0 || self.joint_failure == Some(place);
         let min = metric.min_trials.unwrap_or(if self.is_sample(place) { 0 } else { self.criteria.min_requests });
         let no_data = self.no_data(place);
         let outcome = if failed {
@@ -132,7 +132,7 @@ impl Judge {
         };
         let (outcome, threshold, evidence, growth) = if is_beyond {
             let now = comparison.beyond(&self.criteria.metrics[place], place, &self.tick);
-            (Outcome::Fail, 1.0 / self.alpha(), now, beyond_growth)
+            (Outcome::Fail, 1.0 / self.alpha(place), now, beyond_growth)
         } else {
             (Outcome::Pass, 1.0 / FALSE_PASS, within, within_growth)
         };

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::comparison::{Comparison, Test, Tick};
 use super::limits::Watches;
-use crate::criteria::{BadCriteria, Criteria, Source};
+use crate::criteria::{BadCriteria, Criteria, Metric, Source};
 use crate::evidence::share::Bad;
 use crate::rule::held::Limit;
 use crate::setting::worse::By;
@@ -35,8 +35,8 @@ pub struct Judge {
 impl Judge {
     pub fn new(criteria: Criteria) -> Result<Self, BadCriteria> {
         check(&criteria)?;
-        let alpha = criteria.false_alarms / deciding(&criteria).max(1) as f64;
-        let comparisons = criteria.metrics.iter().map(|metric| Comparison::new(metric, alpha)).collect();
+        let comparisons = criteria.metrics.iter();
+        let comparisons = comparisons.map(|metric| Comparison::new(metric, alpha(&criteria, metric))).collect();
         Ok(Self {
             comparisons,
             watches: Watches::new(&criteria.limits),
@@ -98,8 +98,8 @@ impl Judge {
         self.tick.shares.fill(Tallies::default());
     }
 
-    /// Remembers the strongest evidence, of each metric and of all together. The mean of evidence is evidence, whatever
-    /// the metrics have to do with each other, and never weaker than splitting the false alarms among them.
+    /// Remembers the strongest evidence, of each metric and of all together. The mean of evidence by weight is evidence,
+    /// whatever the metrics have to do with each other, and never weaker than splitting the false alarms among them.
     fn look(&mut self) {
         let (mut sum, mut most) = (0.0, (0.0, None));
         for (place, (metric, comparison)) in self.criteria.metrics.iter().zip(&mut self.comparisons).enumerate() {
@@ -108,12 +108,12 @@ impl Judge {
             if metric.shadow {
                 continue;
             }
-            sum += evidence;
+            sum += evidence * metric.weight as f64;
             if evidence > most.0 {
                 most = (evidence, Some(place));
             }
         }
-        let mean = sum / deciding(&self.criteria).max(1) as f64;
+        let mean = sum / deciding(&self.criteria);
         if self.joint_failure.is_none() && mean >= 1.0 / self.criteria.false_alarms {
             self.joint_failure = most.1;
         }
@@ -140,8 +140,8 @@ impl Judge {
         Verdict { outcome, requests: self.requests_in_step, metrics, rules, words }
     }
 
-    pub(super) fn alpha(&self) -> f64 {
-        self.criteria.false_alarms / deciding(&self.criteria).max(1) as f64
+    pub(super) fn alpha(&self, place: usize) -> f64 {
+        alpha(&self.criteria, &self.criteria.metrics[place])
     }
 
     /// Neither arm's silence counts before the step is as old as the silence that is allowed.
@@ -156,8 +156,15 @@ impl Judge {
     }
 }
 
-fn deciding(criteria: &Criteria) -> usize {
-    criteria.metrics.iter().filter(|metric| !metric.shadow).count()
+/// The weights of all metrics that decide, at least 1.
+fn deciding(criteria: &Criteria) -> f64 {
+    let weights = criteria.metrics.iter().filter(|metric| !metric.shadow).map(|metric| metric.weight as f64);
+    weights.sum::<f64>().max(1.0)
+}
+
+/// The share of the false alarms that a metric has.
+fn alpha(criteria: &Criteria, metric: &Metric) -> f64 {
+    criteria.false_alarms * metric.weight as f64 / deciding(criteria).max(metric.weight as f64)
 }
 
 fn check(criteria: &Criteria) -> Result<(), BadCriteria> {
@@ -168,6 +175,9 @@ fn check(criteria: &Criteria) -> Result<(), BadCriteria> {
         let name = || metric.name.clone();
         if criteria.metrics[..place].iter().any(|other| other.name == metric.name) {
             return Err(BadCriteria::Twice(name()));
+        }
+        if metric.weight == 0 {
+            return Err(BadCriteria::Weight(name()));
         }
         let above = metric.worse.bad == Bad::Above;
         match metric.source {

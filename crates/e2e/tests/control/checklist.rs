@@ -1,7 +1,10 @@
 //! What has to be done before a release may touch production.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use signalbox_e2e::control::ControlHouse;
+use signalbox_e2e::process;
 
 use crate::{SERVICE, quick};
 
@@ -13,7 +16,8 @@ fn a_release_waits_for_its_checklist_and_for_open_risks() -> Result<()> {
     let mut manifest = quick();
     manifest.more = "[[checklist]]\nat = \"T-24h\"\nwhat = \"announce it to support\"\n\
                      [[checklist]]\nat = \"T-0\"\nwhat = \"warm the cache\"\nrun = [\"sh\", \"-c\", \"test -e warm && echo 40 pages\"]\n\
-                     [[checklist]]\nat = \"T+30min\"\nwhat = \"look at the orders\"\n"
+                     [[checklist]]\nat = \"T+30min\"\nwhat = \"look at the orders\"\n\
+                     [[checklist]]\nat = \"T+1s\"\nwhat = \"tell the shops\"\nrun = [\"echo\", \"7 shops\"]\n"
         .into();
     house.write(&manifest)?;
     // A command that fails ticks nothing, and says why.
@@ -33,6 +37,13 @@ fn a_release_waits_for_its_checklist_and_for_open_risks() -> Result<()> {
     ensure!(newest["state"] == "promoted", "{newest}");
     let done = list(&[])?;
     ensure!(done.out.contains("40 pages") && done.out.contains("later  look at the orders"), "{done:?}");
+
+    // What is due afterwards is done afterwards.
+    process::wait_for(Duration::from_secs(60), "the shops are not told", || {
+        let told = list(&[])?;
+        ensure!(told.out.contains("7 shops"), "{told:?}");
+        Ok(())
+    })?;
 
     // What was done for one version was not done for another.
     manifest.more.push_str("[[risk]]\nwhat = \"carts\"\nkind = \"business\"\nlevel = \"high\"\n");

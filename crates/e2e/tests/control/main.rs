@@ -5,6 +5,7 @@ mod checklist;
 mod conflicts;
 mod crashes;
 mod good;
+mod many;
 mod migrations;
 mod quick_start;
 mod refusals;

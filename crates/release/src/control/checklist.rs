@@ -69,7 +69,8 @@ impl Controller {
             tick(&folder, &version, done).map_err(Refused::error)?;
         }
         let done = ticked(&folder, &version).map_err(Refused::error)?;
-        let items = checklist_states(&manifest.checklist, &done, now, now);
+        let began = self.one(version.as_str()).map_or(now, |kept| kept.request.at);
+        let items = checklist_states(&manifest.checklist, &done, began, now);
         Ok(Checklist { service: manifest.service.name, version, items })
     }
 }

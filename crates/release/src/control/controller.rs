@@ -54,8 +54,8 @@ pub struct Controller {
 pub(super) struct State {
     pub active: Option<Active>,
     pub frozen: Option<Frozen>,
-    /// Accepted requests of all versions, once a second.
-    pub rates: VecDeque<(Micros, u64)>,
+    /// Accepted and failed requests of all versions, once a second.
+    pub rates: VecDeque<(Micros, (u64, u64))>,
 }
 
 pub(super) struct Active {

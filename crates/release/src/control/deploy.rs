@@ -188,7 +188,7 @@ impl Controller {
             live.versions.iter_mut().for_each(|one| one.ready = one.ready.max(1));
         }
         let seen = match traffic {
-            Some(requests_per_second) => Some(Traffic { requests_per_second, seen_for: None }),
+            Some(requests_per_second) => Some(Traffic { requests_per_second, errors: None, seen_for: None }),
             None => self.traffic().await,
         };
         let sketch = self.sketch(request.clone(), manifest.clone());
@@ -279,7 +279,7 @@ impl Controller {
         let now = tools.clock.now();
         let journal = JournalFile::begin(&folder, made, &request.by, now, self.lead.epoch(), tools.fail);
         let journal = journal.map_err(Refused::error)?;
-        let kept = Kept { id: id.clone(), number: 0, folder, request, journal: journal.journal().clone() };
+        let kept = Kept { id: id.clone(), number: 0, folder, request, journal: journal.journal().clone().into() };
         let release = self.release(&kept, &all).map_err(Refused::error)?;
         self.carry_out(release, journal).await;
         Ok(Some(id))

@@ -6,8 +6,9 @@ use std::time::Duration;
 use signalbox_core::time::{Micros, SECOND};
 
 use super::controller::Controller;
+use super::shelf::stable;
 use crate::driver::{Artifact, Launch, Role, State};
-use crate::executor::share;
+use crate::executor::{Kind, Release, Runs, share};
 use crate::model::value::Percent;
 
 const TICK: Duration = Duration::from_secs(1);
@@ -19,9 +20,11 @@ const GIVEN_UP: i64 = 60 * SECOND;
 /// Goes on as long as the controller does.
 pub(super) async fn keep(controller: Arc<Controller>) {
     let mut said = String::new();
+    let mut after = After::default();
     loop {
         tokio::time::sleep(TICK).await;
         let now = controller.tools.clock.now();
+        after.turn(&controller, now).await;
         match turn(&controller, now).await {
             Ok(()) => said.clear(),
             // Told once, not every second.
@@ -34,15 +37,38 @@ pub(super) async fn keep(controller: Arc<Controller>) {
     }
 }
 
+/// What the checklist of the version that was promoted last still has to do.
+#[derive(Default)]
+struct After {
+    release: Option<Release>,
+    runs: Runs,
+}
+
+impl After {
+    async fn turn(&mut self, controller: &Controller, now: Micros) {
+        if controller.running().await.is_some() {
+            return;
+        }
+        let Ok(all) = controller.all() else { return };
+        let Some(kept) = stable(&all).filter(|kept| kept.request.kind == Kind::Deploy) else { return };
+        if self.release.as_ref().is_none_or(|release| release.id != kept.id) {
+            *self = Self { release: controller.release(kept, &all).ok(), runs: Runs::default() };
+        }
+        let Some(release) = &self.release else { return };
+        let began = release.request.at;
+        self.runs.turn(release, |offset| !offset.is_before() && offset.from(began) <= now);
+    }
+}
+
 async fn turn(controller: &Controller, now: Micros) -> Result<(), String> {
     let counts = controller.tools.router.plane().counts().await.map_err(|error| error.to_string())?;
     {
         let mut state = controller.state.lock().await;
         // Counts that fell are those of another edge.
-        if state.rates.back().is_some_and(|(_, last)| *last > counts.sum_all().0) {
+        if state.rates.back().is_some_and(|(_, last)| last.0 > counts.sum_all().0) {
             state.rates.clear();
         }
-        state.rates.push_back((now, counts.sum_all().0));
+        state.rates.push_back((now, counts.sum_all()));
         while state.rates.len() > REMEMBERED {
             state.rates.pop_front();
         }

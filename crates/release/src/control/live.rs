@@ -68,8 +68,13 @@ impl Controller {
         if seconds < 2.0 {
             return None;
         }
-        let requests_per_second = (last.1.saturating_sub(first.1)) as f64 / seconds;
-        Some(Traffic { requests_per_second, seen_for: Some(Period::from_secs(seconds as u64)) })
+        let requests = last.1.0.saturating_sub(first.1.0);
+        let failed = last.1.1.saturating_sub(first.1.1).min(requests);
+        Some(Traffic {
+            requests_per_second: requests as f64 / seconds,
+            errors: (requests > 0).then(|| failed as f64 / requests as f64),
+            seen_for: Some(Period::from_secs(seconds as u64)),
+        })
     }
 
     /// Everything at a glance.

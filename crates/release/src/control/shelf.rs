@@ -1,8 +1,10 @@
 //! The releases of a service on disk: a folder each, numbered, with what was asked for and the journal.
 
+use std::collections::HashMap;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use signalbox_core::time::Micros;
 
@@ -13,9 +15,11 @@ use crate::model::manifest::Manifest;
 use crate::model::value::{Name, Version};
 
 /// All releases of all services, under one folder.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Shelf {
     folder: PathBuf,
+    /// Those that have ended: nothing of them changes any more.
+    ended: Mutex<HashMap<PathBuf, Kept>>,
 }
 
 /// One release as it is written down.
@@ -25,12 +29,12 @@ pub struct Kept {
     pub number: u64,
     pub folder: PathBuf,
     pub request: Request,
-    pub journal: Journal,
+    pub journal: Arc<Journal>,
 }
 
 impl Shelf {
     pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder }
+        Self { folder, ended: Mutex::default() }
     }
 
     /// Removes what broke off before its first record, and so was never promised. Only before anything can begin.
@@ -50,11 +54,19 @@ impl Shelf {
     /// Every release that has begun, the oldest first.
     pub fn all(&self) -> io::Result<Vec<Kept>> {
         let mut all = Vec::new();
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         for service in folders(&self.folder)? {
             for folder in folders(&service)? {
                 let number = folder.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
                 let Some(number) = number else { continue };
-                all.extend(read(&folder, number)?);
+                if let Some(known) = ended.get(&folder) {
+                    all.push(known.clone());
+                } else if let Some(kept) = read(&folder, number)? {
+                    if kept.ended().is_some() {
+                        ended.insert(folder, kept.clone());
+                    }
+                    all.push(kept);
+                }
             }
         }
         all.sort_by_key(|kept| (kept.journal.records()[0].at, kept.number));
@@ -109,7 +121,7 @@ fn read(folder: &Path, number: u64) -> io::Result<Option<Kept>> {
     let request = disk::load_json::<Request>(&folder.join("request.json"))?;
     let request = request.ok_or_else(|| io::Error::other(format!("{}: request.json is gone", folder.display())))?;
     let id = id(journal.plan().service.as_str(), number);
-    Ok(Some(Kept { id, number, folder: folder.to_owned(), request, journal }))
+    Ok(Some(Kept { id, number, folder: folder.to_owned(), request, journal: Arc::new(journal) }))
 }
 
 /// Whether a first record is whole.

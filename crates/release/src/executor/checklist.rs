@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::commands;
 use super::release::Release;
-use crate::model::manifest::ChecklistItem;
+use crate::model::manifest::{ChecklistItem, Offset};
 use crate::model::readiness::{Done, checklist_states};
 use crate::model::value::Version;
 
@@ -86,7 +86,7 @@ pub(super) type Failed = BTreeMap<String, String>;
 type Went = (String, Result<(), String>);
 
 /// Runs the commands of items.
-pub(super) struct Runs {
+pub(crate) struct Runs {
     busy: BTreeSet<String>,
     failed: Failed,
     not_before: BTreeMap<String, Micros>,
@@ -105,19 +105,22 @@ impl Runs {
         &self.failed
     }
 
-    /// Begins those that are to be done before the release begins, and hears of those that ended.
-    pub(super) fn turn(&mut self, release: &Release) {
+    /// Begins those of the items that are due, and hears of those that ended.
+    pub(crate) fn turn(&mut self, release: &Release, is_due: impl Fn(Offset) -> bool) {
         let now = release.tools.clock.now();
         while let Ok((what, went)) = self.ended.1.try_recv() {
             self.busy.remove(&what);
             self.not_before.insert(what.clone(), now.plus(AGAIN));
             match went {
                 Ok(()) => drop(self.failed.remove(&what)),
-                Err(why) => drop(self.failed.insert(what, why)),
+                Err(why) => {
+                    tracing::warn!(release.id = %release.id, item = what, "its command failed: {why}");
+                    self.failed.insert(what, why);
+                }
             }
         }
         let Ok(done) = ticked(release.service_folder(), &release.request.version) else { return };
-        for item in release.manifest.checklist.iter().filter(|item| item.at.is_before()) {
+        for item in release.manifest.checklist.iter().filter(|item| is_due(item.at)) {
             let ticked = done.iter().any(|done| done.what == item.what && done.offset == item.at);
             let early = self.not_before.get(&item.what).is_some_and(|at| *at > now);
             if ticked || early || self.busy.contains(&item.what) || item.run.is_none() {

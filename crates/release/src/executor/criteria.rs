@@ -6,10 +6,7 @@ use signalbox_canary::rule::held::Held;
 use signalbox_canary::setting::worse::Worse;
 
 use crate::model::manifest::{Manifest, Source};
-use crate::model::plan::Plan;
-
-/// The probability that a version within its limits is ever failed by a comparison.
-const FALSE_ALARMS: f64 = 0.05;
+use crate::model::plan::{FALSE_ALARMS, Plan};
 
 /// What the judge is told; or what of the manifest it cannot judge by.
 pub fn criteria(manifest: &Manifest, plan: &Plan) -> Result<Criteria, String> {
@@ -23,7 +20,14 @@ pub fn criteria(manifest: &Manifest, plan: &Plan) -> Result<Criteria, String> {
         };
         let worse: Worse =
             metric.worse.to_string().parse().map_err(|error| format!("metric {:?}: {error}", metric.name))?;
-        metrics.push(Metric { name: metric.name.clone(), source, worse, min_trials: None, shadow: metric.shadow });
+        metrics.push(Metric {
+            name: metric.name.clone(),
+            source,
+            worse,
+            weight: metric.weight.get(),
+            min_trials: None,
+            shadow: metric.shadow,
+        });
     }
     let triggers = &manifest.rollback;
     let errors = triggers.errors.on().map(|limit| read::<Held>("errors", limit)).transpose()?;

@@ -26,7 +26,7 @@ mod windows;
 pub mod words;
 
 pub use backup::{applied, set_for};
-pub(crate) use checklist::{tick, ticked};
+pub(crate) use checklist::{Runs, tick, ticked};
 pub use criteria::criteria;
 pub use fault::{FailPoint, Side};
 pub use journal_file::{FILE, JournalError, JournalFile};

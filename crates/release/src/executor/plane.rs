@@ -111,10 +111,8 @@ impl Counts {
         if lines.is_empty() { "the edge counted nothing".into() } else { lines.join("; ") }
     }
 
-    /// The same of all versions.
+    /// Of all versions: accepted requests, and those that failed.
     pub fn sum_all(&self) -> (u64, u64) {
-        self.arms
-            .iter()
-            .fold((0, 0), |(accepted, sessions), arm| (accepted + arm.accepted, sessions + arm.new_sessions))
+        self.arms.iter().fold((0, 0), |(accepted, failed), arm| (accepted + arm.accepted, failed + arm.errors.failures()))
     }
 }

@@ -204,7 +204,8 @@ impl Runner {
         let ask = tokio::select! {
             () = tokio::time::sleep(pause) => None,
             () = self.over.notified() => None,
-            ask = self.asks.recv() => ask,
+            // When nobody can ask any more, the others still wake it.
+            Some(ask) = self.asks.recv() => Some(ask),
         };
         match ask {
             Some(ask) => self.answer(ask),

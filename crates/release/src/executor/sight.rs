@@ -15,7 +15,7 @@ use super::watch::Watch;
 use super::{backup, criteria, probe, prometheus};
 use crate::driver::State;
 use crate::model::machine::{Journal, Judged, Observation, Progress, Tripped, Verdict};
-use crate::model::manifest::Source;
+use crate::model::manifest::{Offset, Source};
 use crate::model::plan::{Action, Plan};
 use crate::model::value::Percent;
 
@@ -134,7 +134,7 @@ impl Sight {
     fn ask(&mut self, release: &Release, live: &Live, progress: &Progress<'_>, now: &Observation) {
         let plan = progress.plan;
         if progress.current().is_some_and(|step| matches!(step.action, Action::AwaitGo { .. })) {
-            self.runs.turn(release);
+            self.runs.turn(release, Offset::is_before);
         }
         let seen = now.seen(&plan.to);
         if seen.ready > 0 && progress.rollback.is_none() && now.now >= self.next_probe {

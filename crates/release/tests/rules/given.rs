@@ -61,7 +61,7 @@ pub fn live(manifest: &Manifest, serving: &str) -> Live {
 }
 
 pub fn traffic(requests_per_second: f64) -> Traffic {
-    Traffic { requests_per_second, seen_for: Some(Period::from_secs(3600)) }
+    Traffic { requests_per_second, errors: Some(0.001), seen_for: Some(Period::from_secs(3600)) }
 }
 
 /// A plan for 2.0.0, at plenty of traffic.

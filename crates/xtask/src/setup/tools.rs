@@ -51,6 +51,12 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
         purpose: "a TLS client that knows old versions",
         found: || has("openssl"),
     },
+    Tool {
+        name: "systemd-analyze",
+        package: "systemd",
+        purpose: "checks of the units in deploy/systemd",
+        found: || has("systemd-analyze"),
+    },
     Tool { name: "pebble", package: "pebble", purpose: "an ACME server", found: || has("pebble") },
     Tool { name: "node", package: "nodejs", purpose: "tests in a browser", found: || has("node") },
     Tool { name: "python3 with venv", package: "python3-venv", purpose: "schemathesis", found: has_python },

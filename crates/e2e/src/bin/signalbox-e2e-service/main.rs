@@ -4,7 +4,7 @@
 mod errand;
 mod fault;
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{ExitCode, exit};
@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use fault::Fault;
+use signalbox_e2e::wire;
 
 struct Service {
     version: String,
@@ -60,29 +61,31 @@ fn main() -> ExitCode {
 
 impl Service {
     /// Answers until the client leaves or asks for the end.
-    fn serve(&self, stream: TcpStream) -> Option<()> {
+    fn serve(&self, mut stream: TcpStream) -> Option<()> {
         stream.set_nodelay(true).ok()?;
-        let mut out = stream.try_clone().ok()?;
-        let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+        let mut buffer = Vec::new();
         loop {
-            let request = lines.next()?;
-            let target = request.split(' ').nth(1)?.to_owned();
-            let head: Vec<String> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
-            let (status, body) = self.answer(&target);
+            let request = wire::next_request(&mut stream, &mut buffer)?;
+            let (path, query) = request.target();
+            match path {
+                "/socket" => return wire::echo_frames(&mut stream, &mut buffer),
+                "/events" => return wire::send_events(&mut stream),
+                _ => (),
+            }
+            let (status, body) = self.answer(path, query, request.body.len());
             let version = &self.version;
-            let head_of_answer = format!(
+            let head = format!(
                 "HTTP/1.1 {status} Told\r\ncontent-type: application/json\r\ncontent-length: {}\r\nx-version: {version}\r\n\r\n",
                 body.len()
             );
-            out.write_all(format!("{head_of_answer}{body}").as_bytes()).ok()?;
-            if head.iter().any(|field| field.eq_ignore_ascii_case("connection: close")) {
+            stream.write_all(format!("{head}{body}").as_bytes()).ok()?;
+            if request.fields("connection").iter().any(|value| value.eq_ignore_ascii_case("close")) {
                 return None;
             }
         }
     }
 
-    fn answer(&self, target: &str) -> (u16, String) {
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    fn answer(&self, path: &str, query: &str, received: usize) -> (u16, String) {
         let version = match self.fault {
             Fault::WrongVersion => "0.0.0",
             _ => &self.version,
@@ -108,6 +111,6 @@ impl Service {
             }
         }
         let (pid, said) = (std::process::id(), errand::run(path, query));
-        (200, format!("{{\"version\": {version:?}, \"pid\": {pid}, {content}, \"said\": {said:?}}}"))
+        (200, format!("{{\"version\": {version:?}, \"pid\": {pid}, {content}, \"received\": {received}, \"said\": {said:?}}}"))
     }
 }

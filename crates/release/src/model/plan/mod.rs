@@ -20,4 +20,4 @@ pub use make::{Inputs, Refusal, plan};
 pub use phase::Phase;
 pub use render::text;
 pub use step::{PhasePlan, Plan, Step, StepId};
-pub use traffic::{Decides, StepTraffic, Traffic, TrafficReport};
+pub use traffic::{Decides, FALSE_ALARMS, StepTraffic, Traffic, TrafficReport};

@@ -1,14 +1,24 @@
 use serde::{Deserialize, Serialize};
+use signalbox_canary::setting::worse::Worse;
+use signalbox_canary::traffic::{Traffic as Expected, needs};
 use signalbox_core::setting::Period;
 
 use crate::model::limits::Policy;
 use crate::model::manifest::{Canary, Source};
 use crate::model::value::Percent;
 
+/// The share of failed requests that is assumed where nobody saw it.
+const USUAL_ERRORS: f64 = 0.001;
+/// The probability that a version within its limits is ever failed by a comparison.
+pub const FALSE_ALARMS: f64 = 0.05;
+
 /// What the service is asked, as it was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Traffic {
     pub requests_per_second: f64,
+    /// The share of them that failed, between 0 and 1; none: nobody saw it.
+    #[serde(default)]
+    pub errors: Option<f64>,
     /// Over how long it was seen; none: somebody said so.
     pub seen_for: Option<Period>,
 }
@@ -49,9 +59,11 @@ pub enum Decides {
 
 impl TrafficReport {
     pub(super) fn new(canary: &Canary, traffic: Option<Traffic>) -> Self {
-        let requests = canary.min_requests.get();
+        let errors = traffic.and_then(|traffic| traffic.errors).unwrap_or(USUAL_ERRORS);
         let step = |weight: Percent, hold: Period| {
-            let needs = traffic.and_then(|traffic| time_for(requests, weight, traffic));
+            let of_errors = requests_of_errors(canary, weight, errors);
+            let requests = canary.min_requests.get().max(of_errors.unwrap_or(0));
+            let needs = traffic.and_then(|traffic| time_for(requests, weight, traffic)).filter(|_| of_errors.is_some());
             let decides = match (traffic, needs) {
                 (None, _) => Decides::Unknown,
                 (Some(_), None) => Decides::Never,
@@ -66,6 +78,20 @@ impl TrafficReport {
             unknown: unknown.map(|metric| metric.name.clone()).collect(),
         }
     }
+}
+
+/// Requests of a version that is as good as the present one until its errors pass at a weight; 0 where errors are not
+/// compared, or nobody is left to compare with. None: never, at this limit.
+fn requests_of_errors(canary: &Canary, weight: Percent, errors: f64) -> Option<u64> {
+    if weight == Percent::ALL {
+        return Some(0);
+    }
+    let metrics = canary.metrics.iter().filter(|metric| metric.source == Source::Errors && !metric.shadow);
+    let of = |worse: Worse| {
+        let expected = Expected { per_second: 1.0, share: weight.share(), baseline: errors };
+        needs(&worse, &expected, FALSE_ALARMS).to_pass
+    };
+    metrics.map(|metric| of(metric.worse.to_string().parse().ok()?)).try_fold(0, |most, one| Some(most.max(one?)))
 }
 
 fn decides(needs: Period, hold: Period, policy: Policy) -> Decides {
@@ -89,11 +115,30 @@ fn time_for(requests: u64, weight: Percent, traffic: Traffic) -> Option<Period> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::manifest::Manifest;
+
+    #[test]
+    fn a_step_needs_what_its_errors_need_and_never_less_than_was_said() {
+        let canary = |worse: &str, min: u64| {
+            let text = format!(
+                "[service]\nname = \"shop\"\nrun = [\"./shop\", \"{{port}}\"]\nhealth = {{ path = \"/\" }}\n[canary]\nsteps = [10, 100]\n\
+                 min_requests = {min}\n[[canary.metric]]\nname = \"errors\"\nworse = \"{worse}\"\n"
+            );
+            Manifest::parse("release.toml", &text).expect("a manifest").canary
+        };
+        let seen = Traffic { requests_per_second: 100.0, errors: Some(0.005), seen_for: None };
+        let steps = |canary: &Canary| TrafficReport::new(canary, Some(seen)).steps;
+        let tight = steps(&canary("+0.5 points", 300));
+        assert!(tight[0].requests > 1_000, "{tight:?}");
+        assert_eq!(tight[1].requests, 300, "at 100 % nobody is left to compare with");
+        assert_eq!(steps(&canary("+0.5 points", 100_000))[0].requests, 100_000);
+        assert_eq!(steps(&canary("+0 points", 300))[0].decides, Decides::Never);
+    }
 
     #[test]
     fn the_arithmetic_of_the_field() {
         // Zero errors in 300 requests prove less than 1 % at 95 %: at 1 % over 5 minutes that takes 100 requests a second.
-        let traffic = |requests_per_second| Traffic { requests_per_second, seen_for: None };
+        let traffic = |requests_per_second| Traffic { requests_per_second, errors: None, seen_for: None };
         assert_eq!(time_for(300, Percent::whole(1), traffic(100.0)), Some(Period::from_secs(300)));
         assert_eq!(time_for(300, Percent::whole(1), traffic(0.0)), None);
         assert_eq!(time_for(300, Percent::whole(1), traffic(f64::NAN)), None);

@@ -23,7 +23,7 @@ pub(super) fn judge(setting: Setting) -> Result<Judge> {
     };
     let metric = |name: &str, source, worse: &str| {
         let worse = Worse::parse(worse).map_err(anyhow::Error::msg)?;
-        anyhow::Ok(Metric { name: name.to_owned(), source, worse, min_trials: None, shadow: false })
+        anyhow::Ok(Metric { name: name.to_owned(), source, worse, weight: 1, min_trials: None, shadow: false })
     };
     let metrics = vec![
         metric("errors", Source::Errors { client: false }, errors)?,
