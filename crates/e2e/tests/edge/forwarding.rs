@@ -3,7 +3,8 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use signalbox_e2e::backend::{Backend, Seen};
+use signalbox_e2e::backend::Backend;
+use signalbox_e2e::wire::Seen;
 use signalbox_e2e::edge::EdgeHouse;
 
 const FORGED: [(&str, &str); 9] = [
