@@ -12,7 +12,14 @@ use signalbox_canary::window::{Arm, Errors, Measured, Reading, Tally, Window};
 const SECOND: i64 = 1_000_000;
 
 fn metric(name: &str, source: Source, worse: &str) -> Metric {
-    Metric { name: name.to_owned(), source, worse: worse.parse().expect("a limit"), weight: 1, min_trials: None, shadow: false }
+    Metric {
+        name: name.to_owned(),
+        source,
+        worse: worse.parse().expect("a limit"),
+        weight: 1,
+        min_trials: None,
+        shadow: false,
+    }
 }
 
 fn errors() -> Metric {

@@ -50,6 +50,9 @@ pub struct Tally {
     pub seconds: f64,
 }
 
+/// What a thread does until it is told to stop.
+type Work = Box<dyn FnOnce(&AtomicBool, &mut Tally) + Send>;
+
 const UPLOAD: usize = 16 << 10;
 /// One thread is not asked for more: it would fall behind on a busy machine.
 const MOST: f64 = 400.0;
@@ -58,7 +61,7 @@ impl Mixed {
     pub fn start(address: SocketAddr, mix: Mix) -> Self {
         let stop = Arc::<AtomicBool>::default();
         let mut threads = Vec::new();
-        let mut spawn = |work: Box<dyn FnOnce(&AtomicBool, &mut Tally) + Send>| {
+        let mut spawn = |work: Work| {
             let stop = Arc::clone(&stop);
             threads.push(std::thread::spawn(move || {
                 let mut tally = Tally::default();
@@ -157,9 +160,10 @@ fn kept(address: SocketAddr, rate: f64, body: &[u8], stop: &AtomicBool, tally: &
 
 fn fresh(address: SocketAddr, rate: f64, stop: &AtomicBool, tally: &mut Tally) {
     paced(rate, stop, || {
-        let asked = Client::connect(address).map_err(|error| format!("no connection: {error}")).and_then(|mut client| {
-            client.request("GET", "/cart", &[("Connection", "close")], b"").map_err(|broken| broken.to_string())
-        });
+        let asked =
+            Client::connect(address).map_err(|error| format!("no connection: {error}")).and_then(|mut client| {
+                client.request("GET", "/cart", &[("Connection", "close")], b"").map_err(|broken| broken.to_string())
+            });
         match asked {
             Ok(answer) if answer.status == 200 => {
                 tally.requests += 1;

@@ -16,7 +16,8 @@ fn the_units_are_right() -> Result<()> {
         let unit = unit?.path();
         let text = std::fs::read_to_string(&unit)?;
         ensure!(text.contains("ExecStart=/usr/bin/signalbox "), "{}", unit.display());
-        let command = text.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/bin/signalbox ")).context("none")?;
+        let command =
+            text.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/bin/signalbox ")).context("none")?;
         let help = Command::new(&binary).arg(command.split(' ').next().context("a command")?).arg("--help").output()?;
         let known = String::from_utf8(help.stdout)?;
         for option in command.split(' ').filter(|word| word.starts_with("--")) {

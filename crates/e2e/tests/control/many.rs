@@ -81,10 +81,21 @@ fn releases_and_ways_back_under_mixed_traffic_lose_nothing() -> Result<()> {
     println!(
         "{rounds} releases, {rounds} ways back: {} requests ({:.0} a second, {} with a body), {} connections, {} echoes, {} events, \
          {} sockets and streams handed over, {} failed",
-        tally.requests, tally.per_second(), tally.uploads, tally.connections, tally.echoes, tally.events, tally.handed_over,
+        tally.requests,
+        tally.per_second(),
+        tally.uploads,
+        tally.connections,
+        tally.echoes,
+        tally.events,
+        tally.handed_over,
         tally.failed.len()
     );
-    ensure!(tally.failed.is_empty(), "{} failed: {:?}", tally.failed.len(), &tally.failed[..tally.failed.len().min(10)]);
+    ensure!(
+        tally.failed.is_empty(),
+        "{} failed: {:?}",
+        tally.failed.len(),
+        &tally.failed[..tally.failed.len().min(10)]
+    );
     ensure!(tally.handed_over > u64::from(rounds), "{tally:?}");
     let by_hand = told("`signalbox rollback` until all requests are on the good version", back);
     let by_itself = told("verdict until none is on the bad one", refused);
@@ -102,6 +113,9 @@ fn releases_and_ways_back_under_mixed_traffic_lose_nothing() -> Result<()> {
         arms.filter_map(|arm| arm.pointer(pointer).and_then(Value::as_u64)).sum()
     };
     ensure!(sum("/answered/s2xx") >= tally.requests, "{receipt}");
-    ensure!(sum("/broken") == 0 && sum("/answered/s5xx") == 0 && sum("/answered_by_edge/bad_gateway") == 0, "{receipt}");
+    ensure!(
+        sum("/broken") == 0 && sum("/answered/s5xx") == 0 && sum("/answered_by_edge/bad_gateway") == 0,
+        "{receipt}"
+    );
     control.terminate()
 }

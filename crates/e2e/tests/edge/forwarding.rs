@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use signalbox_e2e::backend::Backend;
-use signalbox_e2e::wire::Seen;
 use signalbox_e2e::edge::EdgeHouse;
+use signalbox_e2e::wire::Seen;
 
 const FORGED: [(&str, &str); 9] = [
     ("X-Forwarded-For", "6.6.6.6"),

@@ -7,11 +7,10 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use signalbox_e2e::backend::Backend;
 use signalbox_e2e::client::Client;
-use signalbox_e2e::streams::WebSocket;
 use signalbox_e2e::edge::{EdgeHouse, arm, routes};
 use signalbox_e2e::environment::rounds;
 use signalbox_e2e::process;
-
+use signalbox_e2e::streams::WebSocket;
 
 /// Clients that ask without a pause: half of them keep their connection, half open one per request.
 struct Load {

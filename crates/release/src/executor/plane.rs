@@ -113,6 +113,8 @@ impl Counts {
 
     /// Of all versions: accepted requests, and those that failed.
     pub fn sum_all(&self) -> (u64, u64) {
-        self.arms.iter().fold((0, 0), |(accepted, failed), arm| (accepted + arm.accepted, failed + arm.errors.failures()))
+        self.arms
+            .iter()
+            .fold((0, 0), |(accepted, failed), arm| (accepted + arm.accepted, failed + arm.errors.failures()))
     }
 }

@@ -111,6 +111,11 @@ impl Service {
             }
         }
         let (pid, said) = (std::process::id(), errand::run(path, query));
-        (200, format!("{{\"version\": {version:?}, \"pid\": {pid}, {content}, \"received\": {received}, \"said\": {said:?}}}"))
+        (
+            200,
+            format!(
+                "{{\"version\": {version:?}, \"pid\": {pid}, {content}, \"received\": {received}, \"said\": {said:?}}}"
+            ),
+        )
     }
 }

@@ -49,7 +49,8 @@ impl PlanArgs {
         let live: Live = from_json(self.live.as_deref())?;
         let evidence: Evidence = from_json(self.evidence.as_deref())?;
         let set = self.migrations(&manifest, &version)?;
-        let traffic = self.traffic.map(|requests_per_second| Traffic { requests_per_second, errors: None, seen_for: None });
+        let traffic =
+            self.traffic.map(|requests_per_second| Traffic { requests_per_second, errors: None, seen_for: None });
         let made = plan(Inputs {
             manifest: &manifest,
             version: &version,
