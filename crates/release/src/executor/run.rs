@@ -21,6 +21,9 @@ use crate::model::value::Name;
 
 /// How often is looked while nothing happens.
 const TICK: Duration = Duration::from_millis(250);
+/// How soon is looked after something was written: what was just done mostly is in place at once. Then twice as long
+/// each time.
+const SOON: Duration = Duration::from_millis(15);
 /// The same step is not done again sooner.
 const PACE: Duration = Duration::from_millis(500);
 /// For an act whose effect is seen already.
@@ -64,8 +67,17 @@ pub async fn run(
         Ok(sight) => sight,
         Err(why) => return Ended::Broken(why),
     };
-    let runner =
-        Runner { release, journal, asks, status, sight, acting: None, over: Arc::default(), paced: BTreeMap::new() };
+    let runner = Runner {
+        release,
+        journal,
+        asks,
+        status,
+        sight,
+        acting: None,
+        over: Arc::default(),
+        paced: BTreeMap::new(),
+        pause: SOON,
+    };
     match runner.go().await {
         Ok(ended) => ended,
         Err(error) => Ended::Broken(error.to_string()),
@@ -83,6 +95,8 @@ struct Runner {
     over: Arc<Notify>,
     /// When each step was last begun.
     paced: BTreeMap<(Direction, StepId), Instant>,
+    /// The longest that the next rest lasts.
+    pause: Duration,
 }
 
 /// What is being done.
@@ -131,6 +145,7 @@ impl Runner {
         let at = self.release.tools.clock.now();
         let said = super::words::of(&event, self.journal.journal().plan());
         let record = self.journal.append(at, event)?;
+        self.pause = SOON;
         tracing::info!(release.id = %self.release.id, release.record = record.seq, "{said}");
         Ok(())
     }
@@ -200,7 +215,8 @@ impl Runner {
     async fn rest(&mut self, until: Option<Micros>) -> Result<(), JournalError> {
         let now = self.release.tools.clock.now();
         let left = until.map(|until| Duration::from_micros(u64::try_from(until.0 - now.0).unwrap_or(0)));
-        let pause = left.map_or(TICK, |left| left.clamp(Duration::from_millis(1), TICK));
+        let pause = left.map_or(self.pause, |left| left.clamp(Duration::from_millis(1), self.pause));
+        self.pause = (self.pause * 2).min(TICK);
         let ask = tokio::select! {
             () = tokio::time::sleep(pause) => None,
             () = self.over.notified() => None,
