@@ -6,20 +6,27 @@ use signalbox_e2e::environment;
 
 use crate::{SERVICE, STAGED, quick};
 
-/// A fault, whether there is staging, the phase at which it is found, words of the reason, and how many requests in a
+/// A fault, what the manifest says beside, the phase at which it is found, words of the reason, and how many requests in a
 /// hundred may have failed.
-const BAD: &[(&str, bool, u64, &[&str], u64)] = &[
-    ("crash-at-start 3", true, 4, &["did not become well in staging", "configuration"], 0),
-    ("crash-at-start 3", false, 6, &["given up", "ended with 3"], 0),
-    ("never-healthy", true, 4, &["did not become well", "503"], 0),
-    ("never-healthy", false, 6, &["2.0.", "503"], 0),
-    ("wrong-version", false, 6, &["0.0.0"], 0),
-    ("wrong-body", true, 5, &["$.currency"], 0),
-    ("errors 2", false, 6, &["errors", "limit +1 points"], 3),
-    ("errors 100", false, 6, &["requests in a row failed"], 50),
-    ("slow 600", false, 6, &["latency", "limit +100 %"], 0),
-    ("crash-after 600", false, 6, &["2.0.9"], 50),
+const BAD: &[(&str, &str, u64, &[&str], u64)] = &[
+    ("crash-at-start 3", STAGED, 4, &["did not become well in staging", "configuration"], 0),
+    ("crash-at-start 3", "", 6, &["given up", "ended with 3"], 0),
+    ("never-healthy", STAGED, 4, &["did not become well", "503"], 0),
+    ("never-healthy", "", 6, &["2.0.", "503"], 0),
+    ("wrong-version", "", 6, &["0.0.0"], 0),
+    ("wrong-body", STAGED, 5, &["$.currency"], 0),
+    ("errors 2", "", 6, &["errors", "limit +1 points"], 3),
+    ("errors 100", "", 6, &["requests in a row failed"], 50),
+    ("slow 600", "", 6, &["latency", "limit +100 %"], 0),
+    ("leak 1", "[rollback]\nleak = \"> 50 % in 2s\"\n", 6, &["the memory of", "grew by"], 0),
+    ("leak 1", LIMITED, 6, &["memory"], 50),
+    ("database-away 300", "", 6, &["failed 3 health checks in a row", "503"], 0),
+    ("crash-after 600", "", 6, &["2.0."], 50),
 ];
+
+/// So little memory that a leak is seen to use it up before the limit ends it.
+const LIMITED: &str =
+    "[service.limits]\nmemory = \"400 MiB\"\n[rollback]\nmemory = \"> 30 % for 1s\"\nleak = \"off\"\n";
 
 #[test]
 fn each_bad_version_is_rolled_back_by_itself() -> Result<()> {
@@ -28,12 +35,10 @@ fn each_bad_version_is_rolled_back_by_itself() -> Result<()> {
     let control = house.control(&[])?;
     house.write(&quick())?;
     house.promote("1.0.0")?;
-    for (number, (fault, staged, phase, words, failing)) in BAD.iter().enumerate() {
+    for (number, (fault, more, phase, words, failing)) in BAD.iter().enumerate() {
         let version = format!("2.0.{number}");
         let mut manifest = quick();
-        if *staged {
-            manifest.more = STAGED.into();
-        }
+        manifest.more = (*more).into();
         if fault.starts_with("slow") {
             manifest.canary.push_str("[[canary.metric]]\nname = \"latency\"\nworse = \"+100 %\"\n");
         }

@@ -21,6 +21,8 @@ pub enum Fault {
     WrongBody,
     /// `crash-after 100`: requests.
     CrashAfter(u64),
+    /// `database-away 100`: its health check fails after so many requests, and nothing else does.
+    DatabaseAway(u64),
     /// `leak 4`: MiB that it takes more, every 20 ms.
     Leak(usize),
     /// `chatter 1000`: lines that it writes before it is healthy.
@@ -45,6 +47,7 @@ impl FromStr for Fault {
             "slow" => Self::Slow(number(value)?),
             "wrong-body" => Self::WrongBody,
             "crash-after" => Self::CrashAfter(number(value)?),
+            "database-away" => Self::DatabaseAway(number(value)?),
             "leak" => Self::Leak(number(value)?),
             "chatter" => Self::Chatter(number(value)?),
             other => return Err(format!("{other:?} is no fault")),

@@ -92,7 +92,8 @@ impl Service {
         };
         let mut content = "\"cart\": [], \"currency\": \"EUR\"";
         if path.starts_with("/health") {
-            if self.fault == Fault::NeverHealthy {
+            let away = matches!(self.fault, Fault::DatabaseAway(most) if self.served.load(Ordering::Relaxed) > most);
+            if away || self.fault == Fault::NeverHealthy {
                 return (503, "{}".into());
             }
         } else if path == "/die" {
