@@ -54,6 +54,7 @@ INSERT INTO projection (name, seq, generation, rule_version, updated_at) VALUES 
         "campaign", "contact", "message", "link", "event", "message_state", "source_record", "first_hit", "counter", "client_counter",
         "conversion_counter",
     ],
+    contract: false,
 };
 
 /// Indexes over all of the history had a page of their own for nearly every new event.
@@ -71,6 +72,7 @@ INSERT INTO message_state (principal_id, message_id, first_hit)
     ON CONFLICT (principal_id, message_id) DO UPDATE SET first_hit = excluded.first_hit",
     postgres: "",
     scoped: &[],
+    contract: false,
 };
 
 /// The same counters once more, a row for each day (UTC) instead of each hour; `hour` is the day's first.
@@ -93,4 +95,5 @@ INSERT INTO client_counter_day (principal_id, campaign_id, hour, kind, class, cl
         c.device, SUM(c.total) FROM client_counter AS c GROUP BY 1, 2, 3, 4, 5, 6, 7",
     postgres: "",
     scoped: &["counter_day", "client_counter_day"],
+    contract: false,
 };
