@@ -13,6 +13,7 @@ CREATE TABLE api_token (id {key}, name TEXT NOT NULL, hash {bytes} NOT NULL UNIQ
     created_at BIGINT NOT NULL, expires_at BIGINT, revoked_at BIGINT)",
         postgres: "",
         scoped: &[],
+        contract: false,
     },
     Migration {
         number: 11,
@@ -37,6 +38,7 @@ ALTER TABLE api_token ADD COLUMN made_by BIGINT;
 ALTER TABLE api_token ADD COLUMN used_at BIGINT",
         postgres: "",
         scoped: &[],
+        contract: false,
     },
     Migration {
         number: 12,
@@ -50,6 +52,7 @@ CREATE TABLE spent_ticket (hash {bytes} NOT NULL PRIMARY KEY, expires_at BIGINT 
 CREATE INDEX spent_ticket_expires ON spent_ticket (expires_at)",
         postgres: "",
         scoped: &[],
+        contract: false,
     },
     Migration {
         number: 13,
@@ -61,5 +64,6 @@ CREATE TABLE passkey (id {key}, user_id BIGINT NOT NULL, name TEXT NOT NULL, cre
 CREATE INDEX passkey_user ON passkey (user_id)",
         postgres: "",
         scoped: &[],
+        contract: false,
     },
 ];

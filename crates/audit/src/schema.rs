@@ -45,4 +45,5 @@ CREATE TRIGGER audit_head_no_delete BEFORE DELETE OR TRUNCATE ON audit_head
 CREATE TRIGGER audit_head_forward BEFORE UPDATE ON audit_head FOR EACH ROW
     WHEN (NEW.seq < OLD.seq OR NEW.one <> OLD.one) EXECUTE FUNCTION audit_refuse()",
     scoped: &[],
+    contract: false,
 }];

@@ -49,6 +49,7 @@ pub(crate) struct ArmStats {
     streams_opened: Counter,
     streams_closed: Counter,
     pub(crate) new_sessions: Counter,
+    pub(crate) recorded: Counter,
     pub(crate) bytes_out: Counter,
     pub(crate) latency: Histogram,
 }
@@ -137,6 +138,7 @@ impl ArmStats {
             open_upgrades: self.upgrades_opened.get().saturating_sub(closed.0),
             open_streams: self.streams_opened.get().saturating_sub(closed.1),
             new_sessions: self.new_sessions.get(),
+            recorded: self.recorded.get(),
             bytes_out: self.bytes_out.get(),
             latency: self.latency.snapshot(),
         }
@@ -207,6 +209,9 @@ pub struct ArmCounts {
     pub open_streams: u64,
     /// Requests that got a new sticky cookie.
     pub new_sessions: u64,
+    /// Answers that say that a hit is on disk (`x-event-id`); they are among `answered`, `broken` and `aborted`.
+    #[serde(default)]
+    pub recorded: u64,
     pub bytes_out: u64,
     /// From the whole head of a request until its answer is handed to the kernel; for upgrades and event streams until
     /// the head of the answer. Only requests that the upstream answered.
@@ -243,6 +248,7 @@ impl ArmCounts {
         self.open_upgrades += other.open_upgrades;
         self.open_streams += other.open_streams;
         self.new_sessions += other.new_sessions;
+        self.recorded += other.recorded;
         self.bytes_out += other.bytes_out;
         self.latency.add(&other.latency);
     }

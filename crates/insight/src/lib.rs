@@ -10,4 +10,5 @@ pub mod rebuild;
 pub mod report;
 pub mod schema;
 mod stretch;
+pub mod synthetic;
 pub mod web;

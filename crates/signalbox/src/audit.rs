@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, bail};
 use signalbox_audit::checkpoint::{Checkpointer, Policy, Sinks, read_lines};
@@ -94,15 +96,15 @@ pub fn sinks(settings: &Settings) -> anyhow::Result<Sinks> {
     Ok(Sinks { file: checkpoint_file(settings), syslog })
 }
 
-/// Makes checkpoints for as long as the server runs.
-pub fn start_checkpointer(open: &Installation) -> anyhow::Result<Checkpointer> {
+/// Makes checkpoints for as long as the server runs, while `leads` holds.
+pub fn start_checkpointer(open: &Installation, leads: Arc<AtomicBool>) -> anyhow::Result<Checkpointer> {
     let settings = &open.settings.audit;
     let policy = Policy {
         entries: i64::try_from(settings.checkpoint_entries).unwrap_or(i64::MAX),
         every: settings.checkpoint_every.0,
     };
     let key = key_of(open.data())?;
-    Ok(Checkpointer::start(open.store.clone(), key, sinks(&open.settings)?, policy, open.clock.clone())?)
+    Ok(Checkpointer::start(open.store.clone(), key, sinks(&open.settings)?, policy, open.clock.clone(), leads)?)
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ pub enum Status {
 /// What is looked at.
 #[derive(Clone)]
 pub struct Health {
+    pub version: Arc<str>,
     pub store: Store,
     pub intake: Intake,
     pub queue_events: usize,
@@ -50,7 +51,7 @@ pub struct Health {
 #[schemars(rename = "Health")]
 pub struct Report {
     status: Status,
-    version: &'static str,
+    version: String,
     components: Vec<Component>,
 }
 
@@ -117,7 +118,7 @@ impl Health {
         let components = self.components().await;
         let status = components.iter().map(|component| component.status).max().unwrap_or(Status::Pass);
         let code = if status == Status::Fail { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-        (code, Json(Report { status, version: env!("CARGO_PKG_VERSION"), components })).into_response()
+        (code, Json(Report { status, version: self.version.to_string(), components })).into_response()
     }
 }
 

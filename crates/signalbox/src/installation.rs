@@ -33,6 +33,8 @@ pub struct Installation {
     /// The migrations that ran when it was opened.
     pub applied: Vec<Applied>,
     lease: NodeLease,
+    /// A name that no other process uses.
+    pub holder: String,
 }
 
 /// What to do about a schema that is not up to date.
@@ -43,6 +45,8 @@ pub enum Schema {
     MakeOrRequire,
     /// There must be an installation, and it must be up to date.
     Require,
+    /// There must be an installation on which this program can run; it may have been expanded for a later one.
+    Runnable,
 }
 
 /// Whether there is no SQLite database yet.
@@ -101,7 +105,7 @@ impl Installation {
         if let Some(lost) = lost_database(&settings) {
             bail!(lost);
         }
-        if schema == Schema::Require && is_new(&settings) {
+        if matches!(schema, Schema::Require | Schema::Runnable) && is_new(&settings) {
             bail!(nothing_there(&settings));
         }
         let store = open_store(&settings, faults)?;
@@ -111,7 +115,11 @@ impl Installation {
         let now = clock.now();
         let is_made = Self::look(&settings, &store)?;
         let applied = match (schema, is_made) {
-            (Schema::Require, false) => bail!(nothing_there(&settings)),
+            (Schema::Require | Schema::Runnable, false) => bail!(nothing_there(&settings)),
+            (Schema::Runnable, true) => {
+                store.require_runnable(&MIGRATIONS)?;
+                Vec::new()
+            }
             (Schema::Require | Schema::MakeOrRequire, true) => {
                 store.require_schema(&MIGRATIONS)?;
                 Vec::new()
@@ -127,9 +135,10 @@ impl Installation {
         for applied in &applied {
             tracing::info!(migration.number = applied.number, migration.name = applied.name, "migrated");
         }
-        let lease = NodeLease::take(&store, &holder()?, now)?;
+        let holder = holder()?;
+        let lease = NodeLease::take(&store, &holder, now)?;
         let ids = Arc::new(IdMaker::new(lease.node));
-        let open = Self { settings, store, ids, clock, applied, lease };
+        let open = Self { settings, store, ids, clock, applied, lease, holder };
         open.tell_migrations(recover)?;
         open.default_principal()?;
         Ok(open)
@@ -263,9 +272,9 @@ fn nothing_there(settings: &Settings) -> String {
     match settings.database.url.is_empty() {
         true => {
             let data = settings.server.data.display();
-            format!("there is no installation in {data}; start `signalbox serve --data {data}`")
+            format!("there is no installation in {data}; run `signalbox migrate --data {data}`, or start `signalbox serve --data {data}`")
         }
-        false => "there is no installation in the database of DATABASE_URL; start `signalbox serve`".into(),
+        false => "there is no installation in the database of DATABASE_URL; run `signalbox migrate`, or start `signalbox serve`".into(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The wiring of `serve`: listener, intake, projector, web shell, and how they stop.
+//! The wiring of `serve` and `engage`: listener, intake, projector, web shell, and how they stop.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -35,6 +35,7 @@ use tokio::sync::mpsc;
 
 use crate::health::Health;
 use crate::installation::Installation;
+use crate::jobs::Jobs;
 use crate::routes::{self, Parts};
 use crate::secure::Secure;
 use crate::settings::Settings;
@@ -56,6 +57,14 @@ pub fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     bound.with_context(|| format!("{address} cannot be used; another program may hold it: choose one with --listen"))
 }
 
+/// What makes `serve` and an instance of `engage` differ.
+#[derive(Debug, Clone, Default)]
+pub struct Part {
+    pub faults: IntakeFaults,
+    /// One of several instances behind an edge, of this version. Without it, the one server of an installation.
+    pub instance: Option<String>,
+}
+
 /// A running server.
 pub struct Server {
     installation: Arc<Installation>,
@@ -65,6 +74,8 @@ pub struct Server {
     intake: IntakeThread,
     projector: Option<ProjectorThread>,
     audit: Checkpointer,
+    jobs: Jobs,
+    version: Arc<str>,
     runtime: tokio::runtime::Runtime,
     /// Where the front sends connections that ask for something else than a hit; dropping it ends the shell's task.
     shell: ShellTask,
@@ -81,10 +92,11 @@ struct ShellTask {
 
 impl Server {
     /// Starts everything on `listener`.
-    pub fn start(installation: Installation, listener: TcpListener, faults: IntakeFaults) -> anyhow::Result<Self> {
+    pub fn start(installation: Installation, listener: TcpListener, part: Part) -> anyhow::Result<Self> {
         let installation = Arc::new(installation);
         let settings = &installation.settings;
         let address = listener.local_addr()?;
+        let version: Arc<str> = part.instance.as_deref().unwrap_or(env!("CARGO_PKG_VERSION")).into();
         let registry = Registry::new();
         let counters = Counters::new(&registry)?;
         let keys = Keys::new(installation.keyring()?);
@@ -109,13 +121,17 @@ impl Server {
         let cursor = installation.store.read_here(&Scope::all(), projected_seq)?;
         let writer = installation.store.log().writer(cursor)?;
         let started = installation.clock.now().0 as f64 / 1e6;
-        let metrics = Process::register(&registry, env!("CARGO_PKG_VERSION"), started)?;
-        let (projector, failing) = start_projector(&installation, &counters, &registry)?;
+        let metrics = Process::register(&registry, &version, started)?;
+        let jobs = match &part.instance {
+            None => Jobs::always(),
+            Some(version) => Jobs::leased(&installation, version)?,
+        };
+        let (projector, failing) = start_projector(&installation, &counters, &registry, jobs.leads())?;
         let wake = projector.as_ref().map(ProjectorThread::waker);
         let after_commit = move || wake.iter().for_each(|wake| wake());
-        let intake_thread = IntakeThread::start(&intake, writer, env!("CARGO_PKG_VERSION"), faults, after_commit)?;
+        let intake_thread = IntakeThread::start(&intake, writer, version.to_string(), part.faults, after_commit)?;
         installation.store.spawn_checkpointer()?;
-        let audit = crate::audit::start_checkpointer(&installation)?;
+        let audit = crate::audit::start_checkpointer(&installation, jobs.leads())?;
 
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let without_tls = || Transport { hsts_seconds: settings.tls.hsts.0.as_secs(), ..Transport::default() };
@@ -177,6 +193,7 @@ impl Server {
                 },
             },
             health: Health {
+                version: Arc::clone(&version),
                 store: installation.store.clone(),
                 intake: intake.clone(),
                 queue_events: settings.intake.queue_events,
@@ -225,6 +242,8 @@ impl Server {
             intake: intake_thread,
             projector,
             audit,
+            jobs,
+            version,
             runtime,
             shell: ShellTask { stop, task },
             streams,
@@ -276,14 +295,12 @@ impl Server {
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
         };
         if let Some(address) = self.tls_address() {
-            crate::output::line(&format!("signalbox {} serving https://{address}", env!("CARGO_PKG_VERSION")))?;
+            crate::output::line(&format!("signalbox {} serving https://{address}", self.version))?;
         }
-        crate::output::line(&format!(
-            "signalbox {} listening on http://{}",
-            env!("CARGO_PKG_VERSION"),
-            self.address()
-        ))?;
-        if let Some(path) = self.installation.set_up_link()? {
+        crate::output::line(&format!("signalbox {} listening on http://{}", self.version, self.address()))?;
+        // Each instance would end the link of the one before.
+        let is_alone = !self.jobs.are_leased();
+        if is_alone && let Some(path) = self.installation.set_up_link()? {
             let link = self.installation.link_at(self.address(), &path);
             crate::output::line(&format!("nobody can sign in yet; make the owner here, within 24 hours:\n  {link}"))?;
         }
@@ -307,6 +324,7 @@ impl Server {
         self.intake.finish();
         drop(self.projector);
         self.audit.finish();
+        self.jobs.finish();
         self.runtime.shutdown_timeout(Duration::from_secs(1));
         drop(self.installation);
         tracing::info!(duration_ms = started.elapsed().as_millis() as u64, "stopped");
@@ -330,6 +348,7 @@ fn start_projector(
     installation: &Installation,
     counters: &Arc<Counters>,
     registry: &Registry,
+    leads: Arc<AtomicBool>,
 ) -> anyhow::Result<(Option<ProjectorThread>, Option<Arc<AtomicI64>>)> {
     let settings = &installation.settings.projector;
     if !settings.enabled {
@@ -343,6 +362,7 @@ fn start_projector(
         yield_above: settings.yield_above,
         recorded: Box::new(move || recorded.get()),
         failing_since: Arc::clone(&failing),
+        leads,
     };
     let metrics = ProjectorMetrics::new(registry)?;
     Ok((Some(ProjectorThread::start(projector, running, metrics)?), Some(failing)))

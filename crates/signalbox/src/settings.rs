@@ -198,6 +198,11 @@ pub fn environment() -> Vec<(String, String)> {
     std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect()
 }
 
+/// The version that this process is an instance of, as its shim says.
+pub fn instance_version(environment: &[(String, String)]) -> Option<String> {
+    variable(environment, "SIGNALBOX_INSTANCE_VERSION").map(str::to_owned)
+}
+
 /// What the demo runs with: nothing from outside, and only warnings in the log.
 pub fn demo_environment() -> Vec<(String, String)> {
     vec![("LOG_LEVEL".into(), "warn".into())]

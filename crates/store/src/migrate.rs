@@ -24,6 +24,9 @@ pub struct Migration {
     pub postgres: &'static str,
     /// New tables whose rows belong to a principal: PostgreSQL enforces row-level security on them.
     pub scoped: &'static [&'static str],
+    /// It takes away what programs that do not know it still need: none of them runs on the schema any more. One that
+    /// only adds (expand) leaves the programs before it running.
+    pub contract: bool,
 }
 
 /// What the schema is and what would be run.
@@ -59,6 +62,21 @@ const OWN: Migration = Migration {
     postgres: "CREATE TABLE intake (first_seq BIGINT PRIMARY KEY, count BIGINT NOT NULL, checksum BIGINT NOT NULL, body BYTEA NOT NULL);
         ALTER TABLE intake ALTER COLUMN body SET STORAGE EXTERNAL",
     scoped: &[],
+    contract: false,
+};
+
+/// What several instances on one store share. Since then the list of migrations says which of them are contracts.
+const INSTANCES: Migration = Migration {
+    number: 30,
+    name: "instances",
+    sql: "
+ALTER TABLE schema_migration ADD COLUMN contract BIGINT NOT NULL DEFAULT 0;
+CREATE TABLE lease (name TEXT NOT NULL PRIMARY KEY, holder TEXT NOT NULL, version TEXT NOT NULL, expires_at BIGINT NOT NULL);
+CREATE TABLE version_share (version TEXT NOT NULL PRIMARY KEY, weight BIGINT NOT NULL, promoted BIGINT NOT NULL, epoch BIGINT NOT NULL,
+    at BIGINT NOT NULL)",
+    postgres: "",
+    scoped: &[],
+    contract: false,
 };
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migration (
@@ -112,9 +130,10 @@ fn for_engine(sql: &str, engine: EngineName) -> String {
 }
 
 fn ordered(features: &[&'static [Migration]]) -> Vec<Migration> {
-    let mut all = vec![OWN];
+    let mut all = vec![OWN, INSTANCES];
     all.extend(features.iter().copied().flatten());
     all.sort_by_key(|migration| migration.number);
+    debug_assert!(all.iter().all(|one| !one.contract || one.number > INSTANCES.number), "there is no column for it yet");
     debug_assert!(all.windows(2).all(|pair| pair[0].number < pair[1].number), "two migrations have one number");
     all
 }
@@ -195,6 +214,10 @@ impl Store {
                     "INSERT INTO schema_migration (number, name, checksum, applied_at) VALUES ($1, $2, $3, $4)",
                     &[next.number.into(), next.name.into(), next.checksum().as_str().into(), now.0.into()],
                 )?;
+                if next.contract {
+                    let sql = "UPDATE schema_migration SET contract = 1 WHERE number = $1";
+                    conn.execute(sql, &[next.number.into()])?;
+                }
                 Ok(Some(Applied { number: next.number, name: next.name }))
             })?;
             match next {
@@ -202,6 +225,34 @@ impl Store {
                 None => return Ok(done),
             }
         }
+    }
+
+    /// Refuses a schema on which this program cannot run: one that still waits for its migrations, or one from which a
+    /// later contract took what it needs. One that was only expanded since is fine.
+    pub fn require_runnable(&self, features: &[&'static [Migration]]) -> Result<(), StoreError> {
+        let all = ordered(features);
+        let known = all.last().map_or(0, |migration| migration.number);
+        self.read_here(&Scope::all(), |conn| {
+            if !shape::is_begun(&shape::read(conn)?, &self.place())? {
+                return Err(StoreError::NotMigrated { found: 0, needed: known });
+            }
+            let sql = "SELECT number, name, checksum FROM schema_migration ORDER BY number";
+            let applied = conn.query(sql, &[], |row| Ok((row.int(0)?, row.text(1)?, row.text(2)?)))?;
+            let found = applied.last().map_or(0, |(number, ..)| *number);
+            for migration in &all {
+                match applied.iter().find(|(number, ..)| *number == migration.number) {
+                    None => return Err(StoreError::NotMigrated { found, needed: known }),
+                    Some((number, name, checksum)) if *checksum != migration.checksum() => {
+                        return Err(StoreError::ChangedMigration { number: *number, name: name.clone() });
+                    }
+                    Some(_) => (),
+                }
+            }
+            // The lowest schema that a program must know.
+            let sql = "SELECT COALESCE(MAX(number), 0) FROM schema_migration WHERE contract = 1";
+            let least = conn.first(sql, &[], |row| row.int(0))?.unwrap_or_default();
+            if least > known { Err(StoreError::TooNew { found: least, known }) } else { Ok(()) }
+        })
     }
 
     /// Refuses a schema that this program does not know or that still waits for migrations.

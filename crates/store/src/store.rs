@@ -175,15 +175,15 @@ impl Store {
     pub fn spawn_checkpointer(&self) -> Result<(), StoreError> {
         let StoreEngine::Sqlite(engine) = &self.engine else { return Ok(()) };
         let checkpointer = engine.checkpointer()?;
+        let sole = engine.checkpoint_lock()?;
         let engine = Arc::downgrade(engine);
         let reader = self.log.reader()?;
         let work = move || {
             low_priority();
             while let Some(engine) = engine.upgrade() {
-                for outcome in [engine.tidy(&checkpointer), reader.tidy()] {
-                    if let Err(error) = outcome {
-                        tracing::warn!(%error, "checkpoint failed; it is tried again");
-                    }
+                let outcomes = if sole.is_ours() { vec![engine.tidy(&checkpointer), reader.tidy()] } else { Vec::new() };
+                for error in outcomes.into_iter().filter_map(Result::err) {
+                    tracing::warn!(%error, "checkpoint failed; it is tried again");
                 }
                 drop(engine);
                 std::thread::sleep(Duration::from_millis(500));

@@ -4,6 +4,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -79,7 +80,16 @@ struct Running {
 
 impl Checkpointer {
     /// Starts the thread.
-    pub fn start(store: Store, key: AuditKey, sinks: Sinks, policy: Policy, clock: Arc<dyn Clock>) -> io::Result<Self> {
+    ///
+    /// It makes checkpoints only while `leads` holds: another process does it otherwise.
+    pub fn start(
+        store: Store,
+        key: AuditKey,
+        sinks: Sinks,
+        policy: Policy,
+        clock: Arc<dyn Clock>,
+        leads: Arc<AtomicBool>,
+    ) -> io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
         let (ending, ended) = mpsc::channel();
         let work = move || {
@@ -92,7 +102,8 @@ impl Checkpointer {
             let mut wait = TICK;
             loop {
                 let stopping = !matches!(stopped.recv_timeout(wait), Err(RecvTimeoutError::Timeout));
-                wait = if running.tick(stopping) { TICK } else { AGAIN };
+                let well = !leads.load(Ordering::SeqCst) || running.tick(stopping);
+                wait = if well { TICK } else { AGAIN };
                 if stopping {
                     break;
                 }

@@ -198,6 +198,9 @@ async fn respond(worker: &Rc<Worker>, peer: &Peer, request: Request<Incoming>, a
                 builder = builder.header("content-length", length);
             }
             let upload = call.upload.take();
+            if answer.recorded {
+                ticket.arm.stats.recorded.inc();
+            }
             if answer.event_stream {
                 ticket.becomes_long(Long::EventStream);
             }

@@ -182,6 +182,9 @@ pub(crate) async fn relay<S: Io>(
         request.ticket.end(Ending::Answered(101));
         return Next::Close;
     }
+    if answer.recorded {
+        arm.stats.recorded.inc();
+    }
     let registered = answer.event_stream.then(|| {
         request.ticket.becomes_long(Long::EventStream);
         worker.register(&arm.stats, deadline.alarm())

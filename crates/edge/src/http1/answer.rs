@@ -21,6 +21,8 @@ pub(crate) struct Answer {
     pub(crate) framing: Framing,
     pub(crate) keep_alive: bool,
     pub(crate) event_stream: bool,
+    /// It says that a hit is on disk (`x-event-id`).
+    pub(crate) recorded: bool,
 }
 
 /// The request that it answers.
@@ -51,7 +53,7 @@ pub(crate) fn read(
         Err(_) => return Err(BadAnswer),
     };
     let (Some(status), Some(minor)) = (parsed.code, parsed.version) else { return Err(BadAnswer) };
-    let (mut announced, mut chunked, mut event_stream) = (None, false, false);
+    let (mut announced, mut chunked, mut event_stream, mut recorded) = (None, false, false, false);
     let mut connection = Tokens::default();
     for header in parsed.headers.iter() {
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
@@ -59,6 +61,7 @@ pub(crate) fn read(
             10 if is("connection") && !connection.add(header.value) => {
                 return Err(BadAnswer);
             }
+            10 if is("x-event-id") => recorded = true,
             12 if is("content-type") => {
                 let start = header.value.get(..17).unwrap_or_default();
                 event_stream = start.eq_ignore_ascii_case(b"text/event-stream");
@@ -106,7 +109,7 @@ pub(crate) fn read(
     };
     let lasts = if minor == 0 { connection.keep_alive && !connection.close } else { !connection.close };
     let keep_alive = lasts && framing != Framing::Close && status >= 200;
-    Ok(Some(Answer { status, length, framing, keep_alive, event_stream }))
+    Ok(Some(Answer { status, length, framing, keep_alive, event_stream, recorded }))
 }
 
 /// How the body goes to an HTTP/1 client.

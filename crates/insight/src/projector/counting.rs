@@ -4,6 +4,8 @@ use rustc_hash::FxHashMap;
 use signalbox_core::time::{DAY, Micros};
 use signalbox_store::{Column, Conn, Insert, StoreError, Type};
 
+use super::versions::VersionCounts;
+
 /// The time that one row of a counter is for. Every count is in the row of its hour and in that of its day (UTC), so that
 /// a long range is read by days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +75,7 @@ pub struct Counts {
     pub clients: FxHashMap<ClientKey, i64>,
     /// Total and value in millionths.
     pub conversions: FxHashMap<ConversionKey, Sums>,
+    pub versions: VersionCounts,
 }
 
 /// The columns of a table of counters.
@@ -176,7 +179,7 @@ impl Counts {
         *self.clients.entry(key).or_default() += total;
     }
 
-    /// The same sums by day. Conversions have none.
+    /// The same sums by day. Conversions and versions have none.
     pub fn by_day(&self) -> Self {
         let day = |hour: i64| Micros(hour).floor(DAY).0;
         let mut days = Self::default();
@@ -193,6 +196,7 @@ impl Counts {
     pub fn write(&self, conn: &mut Conn<'_>) -> Result<(), StoreError> {
         self.write_span(conn, Span::Hour)?;
         self.by_day().write_span(conn, Span::Day)?;
+        self.versions.write(conn)?;
         self.write_conversions(conn)
     }
 

@@ -12,6 +12,7 @@ use signalbox_store::{Column, Conn, LogRow, StoreError};
 
 use super::agents::Agents;
 use crate::names::{Name, Space, resolve};
+use crate::synthetic::{Arrived, PRINCIPAL};
 
 const MOST_REMEMBERED: usize = 50_000;
 
@@ -28,6 +29,8 @@ pub(super) struct Draft<'l> {
     pub(super) recipient: i64,
     pub(super) link: i64,
     pub(super) user_agent: i64,
+    /// The version that rendered its message, where that is known.
+    pub(super) rendered: Option<String>,
     /// The signals that it carries by itself.
     pub(super) own: Reasons,
 }
@@ -47,14 +50,28 @@ impl Draft<'_> {
     }
 }
 
+/// What came out of rows of the log: events, and hits that somebody made to try a version.
+pub(super) struct Unpacked<'l> {
+    pub(super) drafts: Vec<Draft<'l>>,
+    pub(super) synthetic: Vec<Arrived<'l>>,
+}
+
 /// Unpacks rows of the log.
-pub(super) fn unpack(rows: &[LogRow]) -> Result<Vec<Draft<'_>>, StoreError> {
+pub(super) fn unpack(rows: &[LogRow]) -> Result<Unpacked<'_>, StoreError> {
+    let mut synthetic = Vec::new();
     let mut drafts = Vec::with_capacity(rows.iter().map(|row| row.count as usize).sum());
     for row in rows {
         let mut seq = row.first_seq;
         let mut unknown = None;
         chunk::read(&row.body, row.count, |version, record| {
             match Kind::from_code(i64::from(record.kind)) {
+                Some(kind) if record.principal == PRINCIPAL => synthetic.push(Arrived {
+                    seq,
+                    id: record.id,
+                    message: record.message,
+                    kind: kind.code(),
+                    version,
+                }),
                 Some(kind) => drafts.push(Draft {
                     seq,
                     id: match record.id {
@@ -69,6 +86,7 @@ pub(super) fn unpack(rows: &[LogRow]) -> Result<Vec<Draft<'_>>, StoreError> {
                     recipient: 0,
                     link: 0,
                     user_agent: 0,
+                    rendered: None,
                     own: Reasons::NONE,
                 }),
                 None => unknown = Some(record.kind),
@@ -83,7 +101,7 @@ pub(super) fn unpack(rows: &[LogRow]) -> Result<Vec<Draft<'_>>, StoreError> {
             )));
         }
     }
-    Ok(drafts)
+    Ok(Unpacked { drafts, synthetic })
 }
 
 /// Drops events whose id was there before, in the store or earlier in the batch. Ids that Signalbox made are looked

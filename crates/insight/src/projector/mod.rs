@@ -7,6 +7,7 @@ mod firsts;
 mod project;
 mod running;
 mod supply;
+mod versions;
 mod write;
 
 pub use agents::Agents;
@@ -14,5 +15,6 @@ pub use counting::{CLIENT, COUNTER, ClientKey, ConversionKey, CounterKey, Counts
 pub use firsts::{FirstKey, KEY_MATCHES, first_columns, read_first_key};
 pub use project::{Projected, Projector};
 pub use running::{ProjectorMetrics, ProjectorThread, RunningSettings, catch_up};
-pub use supply::{supply_hits, supply_known, supply_wanted};
+pub use supply::{supply_hits, supply_wanted};
+pub use versions::{VERSION, VersionCounts, VersionKey, is_hit, read_version_key, version_columns};
 pub use write::{Relabelled, relabel};

@@ -11,10 +11,12 @@ use signalbox_store::{Conn, LogReader, LogRow, Scope, Store, StoreError};
 
 use super::agents::Agents;
 use super::counting::{ClientKey, ConversionKey, CounterKey, Counts};
-use super::draft::{Draft, Names, drop_duplicates, unpack};
+use super::draft::{Draft, Names, Unpacked, drop_duplicates, unpack};
 use super::firsts::{FirstChanges, FirstKey, Firsts};
 use super::supply::{supply_hits, supply_known, supply_wanted};
+use super::versions::Rendered;
 use super::write::{self, Relabelled};
+use crate::synthetic;
 
 /// About so many bytes of the log are projected in one transaction.
 const BATCH_BYTES: usize = 1 << 20;
@@ -53,6 +55,7 @@ struct Memory {
     names: Names,
     agents: Agents,
     firsts: Firsts,
+    rendered: Rendered,
 }
 
 impl Memory {
@@ -62,6 +65,7 @@ impl Memory {
             names: Names::default(),
             agents: Agents::default(),
             firsts: Firsts::default(),
+            rendered: Rendered::default(),
         }
     }
 }
@@ -177,8 +181,9 @@ impl Projector {
                 again = Some(Again::CursorMoved);
                 return Err(StoreError::Busy);
             }
-            let mut drafts = unpack(rows)?;
-            let events = drafts.len() as u64;
+            let Unpacked { mut drafts, synthetic: made } = unpack(rows)?;
+            synthetic::store(conn, &made, now)?;
+            let events = (drafts.len() + made.len()) as u64;
             let duplicates = drop_duplicates(conn, &mut drafts, check_all)?;
             if !batch(conn, memory, &mut drafts, ids, now)? {
                 again = Some(Again::CheckAllIds);
@@ -222,7 +227,8 @@ fn batch(
     memory.names.fill(conn, drafts, &mut memory.agents, ids, now)?;
     let hits: Vec<Hit> = drafts.iter().map(Draft::hit).collect();
     let needs = memory.fold.needs(&hits, log_time);
-    supply_known(conn, &mut memory.fold, &needs)?;
+    supply_known(conn, &mut memory.fold, &needs, &mut memory.rendered)?;
+    memory.rendered.assign(conn, drafts)?;
     supply_hits(conn, &mut memory.fold, &needs, first_seq, &|_, stored| stored)?;
     supply_wanted(conn, &mut memory.fold)?;
     memory.fold.take(&hits);
@@ -248,7 +254,7 @@ fn batch(
     }
     memory.firsts.apply(conn, firsts, &mut counts)?;
     counts.write(conn)?;
-    write::knowledge(conn, &memory.fold)?;
+    write::knowledge(conn, &memory.fold, &memory.rendered)?;
     Ok(true)
 }
 
@@ -256,6 +262,8 @@ fn count_new(draft: &Draft<'_>, class: Class, agents: &Agents, counts: &mut Coun
     let hour = Micros(draft.record.occurred_at).hour().0;
     let (principal, campaign, kind) = (draft.record.principal, draft.campaign, draft.kind.code());
     counts.add(CounterKey { principal, campaign, hour, link: draft.link, kind, class: class.code() }, 1, 0);
+    let rendered = draft.rendered.as_deref().unwrap_or_default();
+    counts.versions.add(draft.version, rendered, (draft.kind, draft.record.hints), class.code(), 1);
     if draft.kind.is_judged() {
         let (client, device) = agents.client(draft.user_agent);
         counts.add_client(
@@ -293,6 +301,7 @@ fn count_relabelled(event: &Relabelled, agents: &Agents, counts: &mut Counts, fi
     for (class, change) in [(before, -1), (after, 1)] {
         let Relabelled { principal, campaign, hour, link, .. } = *event;
         let (kind, class) = (event.kind.code(), class.code());
+        counts.versions.add(&event.served, &event.rendered, (event.kind, event.hints), class, change);
         counts.add(CounterKey { principal, campaign, hour, link, kind, class }, change, 0);
         counts.add_client(
             ClientKey { principal, campaign, hour, kind, class, client: client.into(), device: device.into() },

@@ -69,6 +69,8 @@ pub struct RunningSettings {
     pub recorded: Box<dyn Fn() -> u64 + Send>,
     /// Told since when projecting fails, in microseconds; 0 while it does not.
     pub failing_since: Arc<AtomicI64>,
+    /// Projects only while this holds: another process does it otherwise.
+    pub leads: Arc<AtomicBool>,
 }
 
 /// The running thread.
@@ -131,6 +133,14 @@ fn run(mut projector: Projector, settings: &RunningSettings, metrics: &Projector
     let _ = rustix::process::setpriority_process(None, 10);
     let mut pressure = Pressure { at: Instant::now(), recorded: (settings.recorded)(), flooded: false };
     while !shared.stop.load(Ordering::SeqCst) {
+        if !settings.leads.load(Ordering::SeqCst) {
+            // What was seen last says nothing of now.
+            metrics.lag.set(0);
+            metrics.failing.set(0);
+            settings.failing_since.store(0, Ordering::Relaxed);
+            pause(shared, IDLE);
+            continue;
+        }
         let started = Instant::now();
         let projected = match projector.step() {
             Ok(projected) => {

@@ -6,11 +6,18 @@ use signalbox_events::judge::{Fold, Hit, MessageState, Needs, Reasons, SourceRec
 use signalbox_events::kind::Kind;
 use signalbox_store::{Column, Conn, StoreError};
 
+use super::versions::Rendered;
 use crate::stretch;
 
-/// Looks up what the store knows of the messages and sources in `needs`, and gives it to `fold`.
-pub fn supply_known(conn: &mut Conn<'_>, fold: &mut Fold, needs: &Needs) -> Result<(), StoreError> {
-    messages(conn, fold, needs)?;
+/// Looks up what the store knows of the messages and sources in `needs`, and gives it to `fold`; who rendered a message goes
+/// to `rendered`.
+pub(super) fn supply_known(
+    conn: &mut Conn<'_>,
+    fold: &mut Fold,
+    needs: &Needs,
+    rendered: &mut Rendered,
+) -> Result<(), StoreError> {
+    messages(conn, fold, needs, rendered)?;
     sources(conn, fold, &needs.sources)
 }
 
@@ -20,7 +27,12 @@ pub fn supply_wanted(conn: &mut Conn<'_>, fold: &mut Fold) -> Result<(), StoreEr
     sources(conn, fold, &wanted)
 }
 
-fn messages(conn: &mut Conn<'_>, fold: &mut Fold, needs: &Needs) -> Result<(), StoreError> {
+fn messages(
+    conn: &mut Conn<'_>,
+    fold: &mut Fold,
+    needs: &Needs,
+    rendered: &mut Rendered,
+) -> Result<(), StoreError> {
     let mut wanted = needs.messages.clone();
     wanted.sort_unstable();
     let keys = [
@@ -28,9 +40,10 @@ fn messages(conn: &mut Conn<'_>, fold: &mut Fold, needs: &Needs) -> Result<(), S
         Column::Ints(wanted.iter().map(|key| key.1).collect()),
     ];
     let mut found = FxHashMap::default();
-    let sql = "SELECT m.principal_id, m.message_id, m.sent_at, m.delivered_at, m.first_hit FROM {keys} CROSS JOIN message_state AS m
+    let sql = "SELECT m.principal_id, m.message_id, m.sent_at, m.delivered_at, m.first_hit, m.rendered FROM {keys} CROSS JOIN message_state AS m
         WHERE m.principal_id = k.k0 AND m.message_id = k.k1";
     conn.lookup(sql, &keys, &mut |row| {
+        rendered.supply(row.int(0)?, row.int(1)?, row.opt_text(5)?.as_deref());
         found.insert(
             (row.int(0)?, row.int(1)?),
             MessageState { sent_at: row.opt_int(2)?, delivered_at: row.opt_int(3)?, first_hit: row.opt_int(4)? },
@@ -39,6 +52,7 @@ fn messages(conn: &mut Conn<'_>, fold: &mut Fold, needs: &Needs) -> Result<(), S
     })?;
     for key in &wanted {
         fold.supply_message(key.0, key.1, found.get(key).copied().unwrap_or_default());
+        rendered.supply(key.0, key.1, None);
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use signalbox_events::kind::Kind;
 use signalbox_store::{Column, Conn, Insert, StoreError, Type};
 
 use super::draft::Draft;
+use super::versions::Rendered;
 
 const EVENT: Insert = Insert {
     table: "event",
@@ -25,6 +26,7 @@ const EVENT: Insert = Insert {
         ("user_agent_id", Type::Int),
         ("request_id", Type::Text),
         ("version", Type::Text),
+        ("rendered", Type::Text),
         ("hints", Type::Int),
         ("value_micros", Type::Int),
         ("currency", Type::Text),
@@ -61,6 +63,7 @@ pub(super) fn events(conn: &mut Conn<'_>, drafts: &[Draft<'_>], fold: &Fold) -> 
             ints(&|draft| draft.user_agent),
             Column::Texts(drafts.iter().map(|draft| draft.record.request_id).collect()),
             Column::Texts(drafts.iter().map(|draft| draft.version).collect()),
+            Column::OptTexts(drafts.iter().map(|draft| draft.rendered.as_deref()).collect()),
             ints(&|draft| i64::from(draft.record.hints)),
             Column::OptInts(
                 drafts.iter().map(|draft| draft.record.detail.and_then(|detail| detail.value_micros)).collect(),
@@ -87,7 +90,7 @@ pub(super) fn events(conn: &mut Conn<'_>, drafts: &[Draft<'_>], fold: &Fold) -> 
 }
 
 /// What counters need to know of an event that was re-labelled.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Relabelled {
     pub seq: i64,
     pub principal: i64,
@@ -97,6 +100,10 @@ pub struct Relabelled {
     pub kind: Kind,
     pub hour: i64,
     pub user_agent: i64,
+    pub hints: u32,
+    pub served: String,
+    /// Empty where it is not known.
+    pub rendered: String,
     pub before: Reasons,
     pub after: Reasons,
 }
@@ -105,8 +112,8 @@ pub struct Relabelled {
 pub fn relabel(conn: &mut Conn<'_>, changes: &[Change]) -> Result<Vec<Relabelled>, StoreError> {
     let by_seq: FxHashMap<i64, &Change> = changes.iter().map(|change| (change.seq, change)).collect();
     let mut relabelled = Vec::with_capacity(changes.len());
-    let sql = "SELECT e.seq, e.principal_id, e.campaign_id, e.recipient_id, e.link_id, e.kind, e.occurred_at, e.user_agent_id, e.reasons
-        FROM {keys} CROSS JOIN event AS e WHERE e.seq = k.k0";
+    let sql = "SELECT e.seq, e.principal_id, e.campaign_id, e.recipient_id, e.link_id, e.kind, e.occurred_at, e.user_agent_id, e.reasons, e.hints,
+        e.version, COALESCE(e.rendered, '') FROM {keys} CROSS JOIN event AS e WHERE e.seq = k.k0";
     conn.lookup(sql, &[Column::Ints(changes.iter().map(|change| change.seq).collect())], &mut |row| {
         let seq = row.int(0)?;
         relabelled.push(Relabelled {
@@ -119,6 +126,9 @@ pub fn relabel(conn: &mut Conn<'_>, changes: &[Change]) -> Result<Vec<Relabelled
             hour: Micros(row.int(6)?).hour().0,
             user_agent: row.int(7)?,
             before: Reasons(row.int(8)? as u32),
+            hints: row.int(9)? as u32,
+            served: row.text(10)?,
+            rendered: row.text(11)?,
             after: by_seq[&seq].after,
         });
         Ok(())
@@ -138,7 +148,7 @@ pub fn relabel(conn: &mut Conn<'_>, changes: &[Change]) -> Result<Vec<Relabelled
 }
 
 /// Keeps what the fold learned of messages and sources.
-pub fn knowledge(conn: &mut Conn<'_>, fold: &Fold) -> Result<(), StoreError> {
+pub(super) fn knowledge(conn: &mut Conn<'_>, fold: &Fold, rendered: &Rendered) -> Result<(), StoreError> {
     const MESSAGE: Insert = Insert {
         table: "message_state",
         columns: &[
@@ -147,9 +157,11 @@ pub fn knowledge(conn: &mut Conn<'_>, fold: &Fold) -> Result<(), StoreError> {
             ("sent_at", Type::Int),
             ("delivered_at", Type::Int),
             ("first_hit", Type::Int),
+            ("rendered", Type::Text),
         ],
         conflict: "ON CONFLICT (principal_id, message_id)
-            DO UPDATE SET sent_at = excluded.sent_at, delivered_at = excluded.delivered_at, first_hit = excluded.first_hit",
+            DO UPDATE SET sent_at = excluded.sent_at, delivered_at = excluded.delivered_at, first_hit = excluded.first_hit,
+                rendered = COALESCE(message_state.rendered, excluded.rendered)",
         returning: "",
     };
     const SOURCE: Insert = Insert {
@@ -168,6 +180,7 @@ pub fn knowledge(conn: &mut Conn<'_>, fold: &Fold) -> Result<(), StoreError> {
             Column::OptInts(messages.iter().map(|message| message.2.sent_at).collect()),
             Column::OptInts(messages.iter().map(|message| message.2.delivered_at).collect()),
             Column::OptInts(messages.iter().map(|message| message.2.first_hit).collect()),
+            Column::OptTexts(messages.iter().map(|message| rendered.of(message.0, message.1)).collect()),
         ],
         &mut |_| Ok(()),
     )?;

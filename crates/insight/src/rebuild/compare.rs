@@ -7,7 +7,10 @@ use signalbox_events::judge::{MessageState, SourceRecord};
 use signalbox_store::{Column, Conn, Insert, Row, Scope, Store, StoreError, Type, Value};
 
 use super::recompute::Figures;
-use crate::projector::{CLIENT, COUNTER, ClientKey, ConversionKey, CounterKey, Counts, FirstKey, Span, read_first_key};
+use crate::projector::{
+    CLIENT, COUNTER, ClientKey, ConversionKey, CounterKey, Counts, FirstKey, Span, VERSION, VersionKey, read_first_key,
+    read_version_key, version_columns,
+};
 
 /// Rows that differ between what is stored and what was computed.
 pub(super) struct Differing<K, V> {
@@ -68,6 +71,7 @@ pub(super) struct All {
     pub(super) firsts: Differing<FirstKey, (i64, i64)>,
     pub(super) messages: Differing<(i64, i64), MessageState>,
     pub(super) sources: Differing<(i64, u128), SourceRecord>,
+    pub(super) versions: Differing<VersionKey, i64>,
 }
 
 /// The tables of counters of one span.
@@ -178,6 +182,13 @@ pub(super) fn all(store: &Store, conn: &mut Conn<'_>, figures: &Figures) -> Resu
                 },
                 &figures.sources,
                 |record| *record == SourceRecord::default(),
+            )?,
+            versions: differing(
+                conn,
+                "SELECT served, rendered, hit, kind, class, total FROM version_counter",
+                |row| Ok((read_version_key(row)?, row.int(5)?)),
+                &figures.sums.counts.versions.totals(),
+                |total| *total == 0,
             )?,
             firsts: firsts.join().map_err(|_| StoreError::Aborted("comparing crashed".into()))??,
         })
@@ -319,7 +330,17 @@ pub(super) fn correct(conn: &mut Conn<'_>, all: &All) -> Result<(), StoreError> 
     remove(conn, sql, &all.conversions.delete, |key| {
         vec![key.principal.into(), key.campaign.into(), key.hour.into(), key.currency.as_str().into()]
     })?;
+    correct_versions(conn, &all.versions)?;
     correct_state(conn, all)
+}
+
+fn correct_versions(conn: &mut Conn<'_>, versions: &Differing<VersionKey, i64>) -> Result<(), StoreError> {
+    let conflict = "ON CONFLICT (served, rendered, hit, kind, class) DO UPDATE SET total = excluded.total";
+    replace(conn, "version_counter", VERSION, conflict, &version_columns(&versions.write))?;
+    let sql = "DELETE FROM version_counter WHERE served = $1 AND rendered = $2 AND hit = $3 AND kind = $4 AND class = $5";
+    remove(conn, sql, &versions.delete, |key| {
+        vec![key.served.as_str().into(), key.rendered.as_str().into(), key.hit.into(), key.kind.into(), key.class.into()]
+    })
 }
 
 fn correct_state(conn: &mut Conn<'_>, all: &All) -> Result<(), StoreError> {

@@ -58,11 +58,15 @@ struct Row {
     address: Option<[u8; 16]>,
     value_micros: Option<i64>,
     currency: Option<String>,
+    served: String,
+    /// Empty where it is not known.
+    rendered: String,
     stored: Reasons,
 }
 
 const COLUMNS: &str = "e.seq, e.principal_id, e.campaign_id, e.message_id, e.recipient_id, e.link_id, e.kind, e.occurred_at, e.received_at,
-    e.source, e.user_agent_id, e.hints, e.value_micros, e.currency, e.reasons, e.class, e.score";
+    e.source, e.user_agent_id, e.hints, e.value_micros, e.currency, e.reasons, e.class, e.score,
+    e.version, COALESCE(e.rendered, '')";
 
 fn read(row: &signalbox_store::Row<'_>) -> Result<Row, StoreError> {
     let address = row.opt_address(9)?;
@@ -89,6 +93,8 @@ fn read(row: &signalbox_store::Row<'_>) -> Result<Row, StoreError> {
         hints: row.int(11)? as u32,
         address,
         value_micros: row.opt_int(12)?,
+        served: row.text(17)?,
+        rendered: row.text(18)?,
         currency: if kind == Kind::Converted { row.opt_text(13)? } else { None },
         // A class or score that the stored reasons do not give is looked at again.
         stored: if fits { stored } else { Reasons(stored.0 ^ UNFIT) },
@@ -119,6 +125,7 @@ impl Sums {
         let (principal, campaign, kind, link) = (row.hit.principal, row.campaign, row.hit.kind, row.hit.link);
         let (code, class) = (kind.code(), class.code());
         self.counts.add(CounterKey { principal, campaign, hour, link, kind: code, class }, change, 0);
+        self.counts.versions.add(&row.served, &row.rendered, (kind, row.hints), class, change);
         if kind.is_judged() {
             let (client, device) = row.client;
             self.counts.add_client(

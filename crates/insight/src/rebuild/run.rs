@@ -26,6 +26,7 @@ pub struct Differences {
     pub firsts: u64,
     pub messages: u64,
     pub sources: u64,
+    pub versions: u64,
 }
 
 /// What a rebuild found.
@@ -99,6 +100,7 @@ fn compare_and_correct(
         firsts: all.firsts.len(),
         messages: all.messages.len(),
         sources: all.sources.len(),
+        versions: all.versions.len(),
     };
     if !dry_run {
         let changes: Vec<Change> = wrong.into_iter().map(|(_, change)| change).collect();

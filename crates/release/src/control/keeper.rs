@@ -8,7 +8,8 @@ use signalbox_core::time::{Micros, SECOND};
 use super::controller::Controller;
 use super::shelf::stable;
 use crate::driver::{Artifact, Launch, Role, State};
-use crate::executor::{Kind, Release, Runs, share};
+use crate::executor::{Counts, Kind, Release, Runs, announcement, share};
+use crate::model::manifest::ServiceKind;
 use crate::model::value::Percent;
 
 const TICK: Duration = Duration::from_secs(1);
@@ -77,10 +78,10 @@ async fn turn(controller: &Controller, now: Micros) -> Result<(), String> {
             return Ok(());
         }
     }
-    look_after(controller, now).await
+    look_after(controller, now, &counts).await
 }
 
-async fn look_after(controller: &Controller, now: Micros) -> Result<(), String> {
+async fn look_after(controller: &Controller, now: Micros, counts: &Counts) -> Result<(), String> {
     let Some((kept, manifest)) = controller.promoted() else { return Ok(()) };
     let (driver, router) = (&controller.tools.driver, &controller.tools.router);
     let version = &kept.request.version;
@@ -109,6 +110,10 @@ async fn look_after(controller: &Controller, now: Micros) -> Result<(), String> 
         return Ok(());
     }
     let routes = router.plane().routes().await.map_err(|error| error.to_string())?;
+    if let (Some(business), ServiceKind::Engage) = (&controller.tools.business, manifest.service.kind) {
+        let seen = (&routes, counts, instances.as_slice());
+        business.announce(announcement(controller.tools.epoch, seen, &[version.as_str()], version.as_str()));
+    }
     let well = own.iter().any(|one| one.state == State::Healthy);
     if well && share(&routes, version.as_str()) == Percent::NONE && routes.arms.iter().all(|arm| arm.weight == 0) {
         let set = router.give_all(version, &instances).await;

@@ -5,6 +5,7 @@ use signalbox_canary::rule::breaker::Breaker;
 use signalbox_canary::rule::held::Held;
 use signalbox_canary::setting::worse::Worse;
 
+use super::business::trials;
 use crate::model::manifest::{Manifest, Source};
 use crate::model::plan::{FALSE_ALARMS, Plan};
 
@@ -16,7 +17,7 @@ pub fn criteria(manifest: &Manifest, plan: &Plan) -> Result<Criteria, String> {
             Source::Errors => CanarySource::Errors { client: false },
             Source::Latency => CanarySource::Latency,
             Source::Query(_) => CanarySource::Sample,
-            Source::Business(_) => CanarySource::Share { trials: "messages".into() },
+            Source::Business(metric) => CanarySource::Share { trials: trials(*metric).into() },
         };
         let worse: Worse =
             metric.worse.to_string().parse().map_err(|error| format!("metric {:?}: {error}", metric.name))?;

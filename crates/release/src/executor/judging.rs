@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use signalbox_canary::criteria::Criteria;
 use signalbox_canary::judge::Judge;
 use signalbox_canary::verdict::{Outcome, Verdict as Said};
-use signalbox_canary::window::{Measured, Reading};
+use signalbox_canary::window::{Measured, Reading, Tally};
 use signalbox_core::time::{Micros, SECOND};
 
 use super::plane::Counts;
@@ -89,6 +89,19 @@ impl Judging {
         }
         let value = Measured::Sample { canary: canary.ok(), baseline: baseline.ok() };
         self.readings.push(Reading { metric: metric.to_owned(), value });
+    }
+
+    /// Takes in what both versions did of a metric that the service itself counts; what is missing says why.
+    pub(super) fn share(&mut self, metric: &str, found: Result<(Tally, Tally), String>) {
+        self.kept.silent.retain(|(name, _)| name != metric);
+        match found {
+            Ok((canary, baseline)) if canary.trials + baseline.trials > 0 => {
+                let value = Measured::Share { canary, baseline };
+                self.readings.push(Reading { metric: metric.to_owned(), value });
+            }
+            Ok(_) => (),
+            Err(why) => self.kept.silent.push((metric.to_owned(), why)),
+        }
     }
 
     /// Everything that can be said now.

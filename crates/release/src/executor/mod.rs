@@ -3,6 +3,7 @@
 
 mod act;
 mod backup;
+mod business;
 mod checklist;
 mod commands;
 mod criteria;
@@ -26,12 +27,13 @@ mod windows;
 pub mod words;
 
 pub use backup::{applied, set_for};
+pub use business::{Announcement, Business, Count, Share};
 pub(crate) use checklist::{Runs, tick, ticked};
 pub use criteria::criteria;
 pub use fault::{FailPoint, Side};
 pub use journal_file::{FILE, JournalError, JournalFile};
 pub use observe::refusals;
-pub(crate) use observe::{share, signed};
+pub(crate) use observe::{announcement, share, signed};
 pub use plane::{ArmCount, Counts, DataPlane, Later, PlaneError, RouteArm, RouteTable};
 pub(crate) use readiness::Found;
 pub use readiness::look as look_at_readiness;

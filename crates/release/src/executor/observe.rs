@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::business::{Announcement, Share};
 use super::checklist::{self, Failed};
 use super::plane::{Counts, PlaneError, RouteTable};
 use super::release::{Kind, Release};
@@ -87,10 +88,39 @@ impl Live {
         }
     }
 
+    pub(super) fn announcement(&self, epoch: u64, versions: &[&str], promoted: &str) -> Announcement {
+        announcement(epoch, (&self.routes, &self.counts, &self.instances), versions, promoted)
+    }
+
     pub(super) fn staging_is_well(&self, version: &Version) -> bool {
         let staged =
             |one: &Instance| one.role == Role::Staging && one.version == *version && one.state == State::Healthy;
         self.instances.iter().any(staged)
+    }
+}
+
+/// What is told to the service of these versions.
+pub(crate) fn announcement(
+    epoch: u64,
+    (routes, counts, instances): (&RouteTable, &Counts, &[Instance]),
+    versions: &[&str],
+    promoted: &str,
+) -> Announcement {
+    let shares = versions.iter().map(|version| Share {
+        version: (*version).to_owned(),
+        weight: u32::from(share(routes, version).basis_points()),
+        promoted: *version == promoted,
+    });
+    let healthy = instances.iter().filter(|one| {
+        let of_these = versions.contains(&one.version.as_str());
+        of_these && one.role == Role::Production && one.state == State::Healthy
+    });
+    let recorded = counts.arms.iter().map(|arm| (arm.generation, arm.version.clone(), arm.recorded));
+    Announcement {
+        epoch,
+        shares: shares.collect(),
+        instances: healthy.map(|one| (one.version.to_string(), one.address)).collect(),
+        recorded: recorded.collect(),
     }
 }
 

@@ -67,6 +67,8 @@ pub struct ArmCount {
     pub accepted: u64,
     /// New visitors, where they stay with a version.
     pub new_sessions: u64,
+    /// Answers that say that a hit is on disk.
+    pub recorded: u64,
     pub open: u64,
     /// Requests that ended and say something of the version; those that clients broke off are not among them.
     pub ended: u64,

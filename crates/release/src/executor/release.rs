@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use signalbox_core::clock::Clock;
 use signalbox_core::time::Micros;
 
+use super::business::Business;
 use super::fault::FailPoint;
 use super::router::Router;
 use crate::driver::{Driver, Instance, Role};
@@ -23,6 +24,8 @@ pub struct Tools {
     pub clock: Arc<dyn Clock>,
     /// Where queries of metrics are sent.
     pub prometheus: Option<String>,
+    /// What the service itself knows, where it is engage.
+    pub business: Option<Arc<dyn Business>>,
     /// What `{data}` stands for.
     pub data: PathBuf,
     /// Of the lead.

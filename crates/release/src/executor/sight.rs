@@ -6,6 +6,7 @@ use signalbox_canary::verdict::Verdict as Said;
 use signalbox_core::time::{Micros, SECOND};
 use tokio::sync::mpsc;
 
+use super::business::Differences;
 use super::checklist::Runs;
 use super::judging::Judging;
 use super::observe::{Blind, Live, Reference, drains, gate};
@@ -15,8 +16,8 @@ use super::watch::Watch;
 use super::{backup, criteria, probe, prometheus};
 use crate::driver::State;
 use crate::model::machine::{Journal, Judged, Observation, Progress, Tripped, Verdict};
-use crate::model::manifest::{Offset, Source};
-use crate::model::plan::{Action, Plan};
+use crate::model::manifest::{Offset, ServiceKind, Source};
+use crate::model::plan::{Action, Phase, Plan};
 use crate::model::value::Percent;
 
 /// How often the content of the new version is looked at.
@@ -34,6 +35,7 @@ enum Found {
 
 pub(super) struct Sight {
     judging: Judging,
+    differences: Differences,
     watch: Watch,
     runs: Runs,
     reference: Reference,
@@ -51,6 +53,7 @@ impl Sight {
         let sample_every = hold.clamp(SAMPLE_EVERY.0, SAMPLE_EVERY.1);
         Ok(Self {
             judging: Judging::new(&release.folder, criteria, plan.from.is_none())?,
+            differences: Differences::default(),
             watch: Watch::default(),
             runs: Runs::default(),
             reference: Reference::default(),
@@ -92,6 +95,7 @@ impl Sight {
                 Found::Sample(name, canary, baseline) => self.judging.sample(&name, canary, baseline),
             }
         }
+        self.business(release, &live, &progress);
         self.judging.look(now, &live.counts, weight);
         let observation = Observation {
             now,
@@ -110,6 +114,28 @@ impl Sight {
             self.ask(release, &live, &progress, &observation);
         }
         Ok(observation)
+    }
+
+    /// Tells the service which versions there are, and takes in what it counted of them.
+    fn business(&mut self, release: &Release, live: &Live, progress: &Progress<'_>) {
+        if release.manifest.service.kind != ServiceKind::Engage {
+            return;
+        }
+        let plan = progress.plan;
+        let (to, from) = (plan.to.as_str(), plan.from.as_ref().map(|version| version.as_str()));
+        let business = release.tools.business.as_ref();
+        if let Some(business) = business {
+            let settled = progress.current().is_none_or(|step| step.id.phase == Phase::PostDeployment.number());
+            let promoted = from.filter(|_| progress.rollback.is_some() || !settled).unwrap_or(to);
+            let versions: Vec<&str> = from.into_iter().chain([to]).collect();
+            business.announce(live.announcement(release.tools.epoch, &versions, promoted));
+        }
+        for metric in &release.manifest.canary.metrics {
+            let Source::Business(kind) = metric.source else { continue };
+            let counts = business.map_or_else(|| Err("nobody asks the service".to_owned()), |one| one.counts(kind));
+            let found = counts.map(|counts| self.differences.since(kind, &counts, to, from));
+            self.judging.share(&metric.name, found);
+        }
     }
 
     fn judged(&self, release: &Release, progress: &Progress<'_>) -> Option<Judged> {

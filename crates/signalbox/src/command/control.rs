@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use signalbox_core::clock::SystemClock;
-use signalbox_release::control::{Controller, LateDriver, Lead, Settings, router, token};
+use signalbox_release::control::{self as releases, Controller, LateDriver, Lead, router, token};
 use signalbox_release::driver::Driver;
 use signalbox_release::driver::process::{ProcessDriver, ShimProgram};
 use signalbox_release::executor::{CHANGES, DataPlane, FailPoint, Known, Router, Tools};
@@ -16,7 +16,8 @@ use signalbox_release::model::exit::Exit;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Common;
-use crate::control::{EdgePlane, open_socket, serve_socket, serve_tcp};
+use crate::control::{EdgePlane, EngageBusiness, open_socket, serve_socket, serve_tcp};
+use crate::settings::Settings;
 
 #[derive(Debug, Args)]
 pub struct Control {
@@ -44,12 +45,14 @@ impl Control {
         let settings = self.common.settings(None, false)?;
         signalbox_telemetry::logs::start(&settings.logs);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        runtime.block_on(self.lead(&settings.server.data))
+        runtime.block_on(self.lead(settings))
     }
 
-    async fn lead(self, data: &std::path::Path) -> anyhow::Result<std::process::ExitCode> {
-        std::fs::create_dir_all(data).with_context(|| data.display().to_string())?;
+    async fn lead(self, mut settings: Settings) -> anyhow::Result<std::process::ExitCode> {
+        let data = settings.server.data.clone();
+        std::fs::create_dir_all(&data).with_context(|| data.display().to_string())?;
         let data = data.canonicalize().with_context(|| data.display().to_string())?;
+        settings.server.data.clone_from(&data);
         if !self.listen.ip().is_loopback() {
             bail!("--listen {}: the interface is for this machine; put a proxy with TLS before it", self.listen);
         }
@@ -77,6 +80,7 @@ impl Control {
             driver: Arc::clone(&driver) as Arc<dyn Driver>,
             clock: Arc::new(SystemClock),
             prometheus: self.prometheus,
+            business: Some(Arc::new(EngageBusiness::start(settings)?)),
             data,
             epoch,
             fail: self.fail_at,
@@ -90,7 +94,7 @@ impl Control {
         let address = listener.local_addr()?;
         let unix = open_socket(&socket)?;
         let services = folder.join("services");
-        let controller = Controller::start(lead, Settings { tools, driver, services }).await?;
+        let controller = Controller::start(lead, releases::Settings { tools, driver, services }).await?;
         let doors = router(Arc::clone(&controller), &token);
         tokio::spawn(serve_socket(unix, doors.clone()));
         tokio::spawn(serve_tcp(listener, doors));

@@ -14,13 +14,12 @@ use signalbox_access::role::Role;
 use signalbox_access::users::{self, Authority, NewUser};
 use signalbox_core::setting::listen_address;
 use signalbox_store::Faults;
-use signalbox_tracking::intake::IntakeFaults;
 
 use crate::command::events::project_all;
 use crate::demo::{Receipt, Stage, play};
 use crate::installation::{Installation, Schema};
 use crate::output::{Output, line};
-use crate::server::{self, Server};
+use crate::server::{self, Part, Server};
 use crate::settings::{self, Overrides, Settings};
 
 #[derive(Debug, Args)]
@@ -68,7 +67,7 @@ impl Demo {
             Ok(user) => links::create(conn, Purpose::SignIn, Some(user.id), act.now),
             Err(error) => Ok(Err(error)),
         })?;
-        let server = Server::start(open, listener, IntakeFaults::default())?;
+        let server = Server::start(open, listener, Part::default())?;
         let interrupted = server.interrupted()?;
         let installation = Arc::clone(server.installation());
         let address = server.address();

@@ -6,6 +6,7 @@ mod control;
 mod demo;
 mod doctor;
 mod edge;
+mod engage;
 mod events;
 mod key;
 mod link;
@@ -59,6 +60,8 @@ enum Command {
     Demo(demo::Demo),
     /// Serve everything: pixels, clicks, API, pages.
     Serve(serve::Serve),
+    /// One of several instances behind the edge: pixels, clicks, API, pages.
+    Engage(engage::Engage),
     /// The weighted reverse proxy in front of the versions of a service.
     Edge(edge::Edge),
     /// The controller of releases: it moves traffic, judges, goes back.
@@ -159,6 +162,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Demo(command) => command.run(),
         Command::Serve(command) => command.run(),
+        Command::Engage(command) => command.run(),
         Command::Edge(command) => command.run(),
         Command::Control(command) => return command.run(),
         Command::Migrate(command) => command.run(),

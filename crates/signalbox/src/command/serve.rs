@@ -12,7 +12,7 @@ use signalbox_tracking::intake::IntakeFaults;
 use super::Common;
 use crate::installation::{Installation, Schema};
 use crate::output::line;
-use crate::server::{self, Server};
+use crate::server::{self, Part, Server};
 
 #[derive(Debug, Args)]
 pub struct Serve {
@@ -61,9 +61,9 @@ impl Serve {
         }
         let listener = server::bind(settings.server.listen)?;
         let faults = Faults { sync_normal: self.fault.contains(&Fault::SyncNormal) };
-        let intake_faults = IntakeFaults { acknowledge_early: self.fault.contains(&Fault::AckEarly) };
+        let intake_faults = IntakeFaults { acknowledge_early: self.fault.contains(&Fault::AckEarly), ..IntakeFaults::default() };
         let installation = Installation::open(settings, Schema::Migrate, faults, true)?;
-        let server = Server::start(installation, listener, intake_faults)?;
+        let server = Server::start(installation, listener, Part { faults: intake_faults, instance: None })?;
         if self.print_routes {
             let rows = server
                 .table()

@@ -120,6 +120,7 @@ fn count(generation: u64, arm: ArmCounted) -> ArmCount {
         version: arm.version,
         accepted: counts.accepted,
         new_sessions: counts.new_sessions,
+        recorded: counts.recorded,
         open: counts.open,
         aborted: counts.aborted,
         ended,

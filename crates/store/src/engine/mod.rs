@@ -1,3 +1,4 @@
+pub(crate) mod fair;
 pub(crate) mod postgres;
 pub(crate) mod postgres_log;
 mod postgres_tls;

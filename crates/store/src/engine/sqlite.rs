@@ -7,6 +7,7 @@ use std::time::Duration;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, ffi, params_from_iter};
 
+use crate::engine::fair::{FairLock, SoleLock};
 use crate::engine::sqlite_wal;
 use crate::engine::turns::Turns;
 use crate::error::StoreError;
@@ -27,11 +28,16 @@ const WRITER_CACHE_KIB: usize = 24576;
 /// How long somebody else's lock is waited for.
 pub(crate) const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Each of them waits as long as for any lock.
+const SETTLE_TRIES: u32 = 3;
+
 pub(crate) struct Sqlite {
     pub(crate) path: PathBuf,
     faults: Faults,
     pub(crate) health: Arc<Health>,
     writer: Turns<Connection>,
+    /// Among processes; whoever takes it has the writer's turn already.
+    fair: FairLock,
     readers: Mutex<Vec<Connection>>,
     returned: Condvar,
 }
@@ -48,11 +54,13 @@ impl Sqlite {
         let writer = connect(&path, faults, shape::LEDGER_TABLE)?;
         pragma_batch(&writer, &format!("PRAGMA cache_size = -{WRITER_CACHE_KIB}"))?;
         let readers = (0..READERS).map(|_| connect(&path, faults, shape::LEDGER_TABLE)).collect::<Result<_, _>>()?;
+        let fair = FairLock::new(path.parent().unwrap_or(Path::new(".")), "signalbox");
         Ok(Self {
             path,
             faults,
             health,
             writer: Turns::new(writer),
+            fair,
             readers: Mutex::new(readers),
             returned: Condvar::new(),
         })
@@ -61,7 +69,9 @@ impl Sqlite {
     /// Makes durable whatever an earlier process left: pages that it could not sync may be readable only from the
     /// kernel's cache, so they are checkpointed and synced before anything new is acknowledged.
     pub(crate) fn recover(&self) -> Result<(), StoreError> {
-        settle(&self.writer.take(), &self.path)
+        let conn = self.writer.take();
+        let _held = self.fair.take()?;
+        settle(&conn, &self.path)
     }
 
     pub(crate) fn read<T>(&self, run: impl FnOnce(Transaction<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -83,6 +93,7 @@ impl Sqlite {
             return Err(StoreError::Poisoned(reason.to_owned()));
         }
         let conn = self.writer.take();
+        let _held = self.fair.take()?;
         begin(&conn, "BEGIN IMMEDIATE")?;
         let _undo = Undo(&conn);
         match run(Transaction { conn: &conn }) {
@@ -109,7 +120,14 @@ impl Sqlite {
     /// Keeps the write-ahead log short.
     pub(crate) fn tidy(&self, checkpointer: &Connection) -> Result<(), StoreError> {
         sqlite_wal::copy(checkpointer)?;
-        sqlite_wal::start_over(&self.writer.take())
+        let conn = self.writer.take();
+        let _held = self.fair.take()?;
+        sqlite_wal::start_over(&conn)
+    }
+
+    /// Which of the processes looks after the write-ahead logs.
+    pub(crate) fn checkpoint_lock(&self) -> Result<SoleLock, StoreError> {
+        SoleLock::open(self.path.parent().unwrap_or(Path::new(".")), "checkpoint")
     }
 
     /// A connection for [`Sqlite::tidy`].
@@ -215,10 +233,21 @@ fn looks_like_sqlite(path: &Path) -> bool {
 /// the next visitor who leaves would take itself for the last and delete the log that we write to.
 pub(crate) fn settle(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     const SQL: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
-    let (used, copied): (i64, i64) =
-        conn.query_row(SQL, [], |row| Ok((row.get(1)?, row.get(2)?))).map_err(|error| map_error(error, SQL))?;
-    if copied < used {
-        return Err(StoreError::Busy);
+    let run = || {
+        let done = conn.query_row(SQL, [], |row| Ok((row.get(1)?, row.get(2)?)));
+        done.map_err(|error| map_error(error, SQL))
+    };
+    // Other instances read meanwhile, each for a moment.
+    let mut tries = 0;
+    loop {
+        let (used, copied): (i64, i64) = run()?;
+        tries += 1;
+        if copied >= used {
+            break;
+        }
+        if tries == SETTLE_TRIES {
+            return Err(StoreError::Busy);
+        }
     }
     let folder = std::fs::File::open(path.parent().unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
     folder.map_err(|error| StoreError::Io(error.to_string()))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 
+use crate::engine::fair::FairLock;
 use crate::engine::sqlite::{begin, commit, connect, map_error, settle};
 use crate::engine::sqlite_wal;
 use crate::error::StoreError;
@@ -21,6 +22,8 @@ const TRIM_ROWS: i64 = 64;
 pub(crate) struct Writer {
     conn: Connection,
     path: PathBuf,
+    /// Among the processes that append.
+    fair: FairLock,
     health: Arc<Health>,
     /// Seqs up to here are used up, whatever the log says.
     floor: i64,
@@ -28,7 +31,8 @@ pub(crate) struct Writer {
 
 pub(crate) fn open_writer(path: &Path, faults: Faults, health: Arc<Health>, floor: i64) -> Result<Writer, StoreError> {
     let conn = open(path, faults)?;
-    Ok(Writer { conn, path: path.to_path_buf(), health, floor })
+    let fair = FairLock::new(path.parent().unwrap_or(Path::new(".")), "intake");
+    Ok(Writer { conn, path: path.to_path_buf(), fair, health, floor })
 }
 
 fn open(path: &Path, faults: Faults) -> Result<Connection, StoreError> {
@@ -39,6 +43,7 @@ fn open(path: &Path, faults: Faults) -> Result<Connection, StoreError> {
 
 impl Writer {
     pub(crate) fn recover(&mut self) -> Result<(), StoreError> {
+        let _held = self.fair.take()?;
         settle(&self.conn, &self.path)
     }
 
@@ -47,6 +52,7 @@ impl Writer {
         if let Some(reason) = self.health.poisoned() {
             return Err(StoreError::Poisoned(reason.to_owned()));
         }
+        let _held = self.fair.take()?;
         begin(&self.conn, "BEGIN IMMEDIATE")?;
         match self.write(rows, trim_below) {
             Ok(first_seq) => commit(&self.conn, &self.health).map(|()| first_seq),
@@ -94,6 +100,7 @@ impl Writer {
     }
 
     pub(crate) fn checkpoint(&mut self) -> Result<(), StoreError> {
+        let _held = self.fair.take()?;
         sqlite_wal::start_over(&self.conn)
     }
 }

@@ -18,6 +18,7 @@ const PAGES: &[Migration] = &[Migration {
     sql: "CREATE TABLE page (id {key}, text TEXT NOT NULL)",
     postgres: "",
     scoped: &[],
+    contract: false,
 }];
 
 fn file(place: &Place) -> std::path::PathBuf {

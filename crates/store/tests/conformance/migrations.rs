@@ -25,7 +25,7 @@ on_both_engines!(
 const NOW: Micros = Micros(1_780_000_000_000_000);
 
 const fn step(number: i64, name: &'static str, sql: &'static str) -> Migration {
-    Migration { number, name, sql, postgres: "", scoped: &[] }
+    Migration { number, name, sql, postgres: "", scoped: &[], contract: false }
 }
 
 const FIRST: &[Migration] = &[

@@ -11,6 +11,7 @@ const DIARY: &[Migration] = &[Migration {
     sql: "CREATE TABLE diary (id {key}, principal_id BIGINT NOT NULL)",
     postgres: "",
     scoped: &["diary"],
+    contract: false,
 }];
 
 fn prepared(place: &Place) -> Store {

@@ -27,6 +27,7 @@ const NOTES: &[Migration] = &[Migration {
     sql: "CREATE TABLE note (id {key}, text TEXT NOT NULL)",
     postgres: "",
     scoped: &[],
+    contract: false,
 }];
 
 fn prepared(place: &Place) -> Store {

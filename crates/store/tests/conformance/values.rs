@@ -21,6 +21,7 @@ const THINGS: &[Migration] = &[Migration {
     sql: "CREATE TABLE thing (id {key}, number BIGINT, ratio DOUBLE PRECISION, text TEXT, bytes {bytes})",
     postgres: "",
     scoped: &[],
+    contract: false,
 }];
 const THING: Insert = Insert {
     table: "thing",

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use signalbox_events::chunk::{self, Chunk};
+use signalbox_events::chunk::{self, Chunk, Packed};
+use signalbox_events::kind::Kind;
+use signalbox_events::record::RecordId;
 use signalbox_store::{LogWriter, StoreError};
 
 use super::queue::{Intake, Outcome, Part, Shared};
@@ -21,11 +23,13 @@ const MOMENT: Duration = Duration::from_micros(150);
 /// No commit is larger than this unless a single part is.
 const COMMIT_BYTES: usize = 1 << 20;
 
-/// Faults that exist only to prove that the crash tests would notice.
+/// Faults that exist only to prove that tests and judges would notice.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct IntakeFaults {
     /// Answer before the commit.
     pub acknowledge_early: bool,
+    /// Of so many clicks in a thousand nothing is recorded, and all are answered as if.
+    pub drop_clicks: u16,
 }
 
 /// The running thread.
@@ -39,14 +43,14 @@ impl IntakeThread {
     pub fn start(
         intake: &Intake,
         writer: LogWriter,
-        version: &'static str,
+        version: String,
         faults: IntakeFaults,
         after_commit: impl Fn() + Send + 'static,
     ) -> std::io::Result<Self> {
         let shared = Arc::clone(&intake.shared);
         let thread = std::thread::Builder::new()
             .name("intake".into())
-            .spawn(move || run(&shared, writer, version, faults, &after_commit))?;
+            .spawn(move || run(&shared, writer, &version, faults, &after_commit))?;
         Ok(Self { intake: intake.clone(), thread: Some(thread) })
     }
 
@@ -76,7 +80,7 @@ fn run(shared: &Shared, mut writer: LogWriter, version: &str, faults: IntakeFaul
         if events_before > BUSY_EVENTS {
             std::thread::sleep(MOMENT);
         }
-        let Some(parts) = next_parts(shared) else { return };
+        let Some(mut parts) = next_parts(shared) else { return };
         let (events, bytes) = size(&parts);
         events_before = events;
         if parts.is_empty() || commits >= TIDY_COMMITS {
@@ -87,6 +91,9 @@ fn run(shared: &Shared, mut writer: LogWriter, version: &str, faults: IntakeFaul
         }
         if parts.is_empty() {
             continue;
+        }
+        if faults.drop_clicks > 0 {
+            parts.iter_mut().for_each(|part| lose_clicks(&mut part.packed, faults.drop_clicks));
         }
         let backing_off = failed_at.is_some_and(|at| at.elapsed() < BACK_OFF);
         if faults.acknowledge_early {
@@ -115,6 +122,26 @@ fn size(parts: &[Part]) -> (usize, usize) {
     parts
         .iter()
         .fold((0, 0), |(events, bytes), part| (events + part.packed.count() as usize, bytes + part.packed.size_bytes()))
+}
+
+/// As a version does that loses clicks without knowing it.
+fn lose_clicks(packed: &mut Packed, thousandths: u16) {
+    let mut kept = Packed::default();
+    for Chunk { body, count } in chunk::join("", std::iter::once(&*packed)) {
+        let read = chunk::read(&body, count, |_, record| {
+            let is_click = i64::from(record.kind) == Kind::Clicked.code();
+            let chance = match record.id {
+                // The last bits of an id are a counter.
+                RecordId::Own(id) => (id.wrapping_mul(0x9e37_79b9) >> 12).rem_euclid(1000),
+                RecordId::Given(_) => 1000,
+            };
+            if !is_click || chance >= i64::from(thousandths) {
+                kept.push(&record);
+            }
+        });
+        read.expect("what was packed here is readable");
+    }
+    *packed = kept;
 }
 
 /// What goes into the next commit; empty after a quiet while; `None` when the queue is closed and empty.
