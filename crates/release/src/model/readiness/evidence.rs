@@ -161,6 +161,8 @@ pub struct Performance {
 pub struct Baseline {
     pub at: Micros,
     pub requests_per_second: f64,
+    #[serde(default)]
+    pub p50: Period,
     pub p99: Period,
 }
 
@@ -168,6 +170,8 @@ pub struct Baseline {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LoadTest {
     pub requests_per_second: f64,
+    #[serde(default)]
+    pub p50: Period,
     pub p99: Period,
     pub failed: u64,
 }
