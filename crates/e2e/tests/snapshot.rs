@@ -72,8 +72,8 @@ fn text(path: &Path) -> Result<&str> {
 fn under_load(mut house: House, rounds: u32) -> Result<()> {
     let targets = Targets::of(&house.original)?;
     let mut before = Ledger::default();
-    let mut server = house.original.serve()?;
     for round in 0..rounds {
+        let server = house.original.serve()?;
         first_recorded(&server, &targets, &mut before)?;
         let load = Load::start(server.address, &targets, USUAL);
         std::thread::sleep(Duration::from_millis(50 + random(400)));
@@ -83,14 +83,14 @@ fn under_load(mut house: House, rounds: u32) -> Result<()> {
         std::thread::sleep(Duration::from_millis(random(300)));
         let name = format!("{round}.snapshot");
         let made = house.create(&name)?;
-        let kills = round % 2 == 1;
-        if kills {
+        let during = if round % 2 == 1 {
             server.kill()?;
-        }
-        let during = load.stop()?;
-        if kills {
-            server = house.original.serve()?;
-        }
+            load.stop()?
+        } else {
+            let during = load.stop()?;
+            server.terminate()?;
+            during
+        };
         let copy = house.restore(&name)?;
         let stored = copy.export()?;
         let lost = before.balance(&stored).lost;
@@ -102,7 +102,6 @@ fn under_load(mut house: House, rounds: u32) -> Result<()> {
         eprintln!("{round}: {} events, cursor {}, {} waiting", stored.len(), manifest["seq"], manifest["log"]["waiting"]);
         std::fs::remove_file(house.file(&name))?;
     }
-    server.terminate()?;
     let balance = before.balance(&house.original.export()?);
     ensure!(balance.is_even(), "{balance}");
     Ok(())

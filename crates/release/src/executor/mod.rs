@@ -4,6 +4,7 @@
 mod act;
 mod backup;
 mod checklist;
+mod collect;
 mod commands;
 mod criteria;
 mod fault;
@@ -20,6 +21,7 @@ mod readiness;
 mod release;
 mod router;
 mod run;
+mod secrets;
 mod sight;
 mod staging;
 mod status;

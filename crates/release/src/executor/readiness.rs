@@ -8,7 +8,7 @@ use signalbox_core::setting::Period;
 use signalbox_core::time::Micros;
 
 use super::release::{Kind, Release};
-use super::{backup, commands, measured};
+use super::{backup, collect, commands, measured};
 use crate::driver::{Role, State};
 use crate::model::manifest::Manifest;
 use crate::model::migration::inspect;
@@ -64,6 +64,7 @@ async fn gather(release: &Release, plan: &Plan) -> Result<Found, String> {
     }
     collect(release, plan, &mut evidence, now).await?;
     measured::fill(release, plan, &mut evidence)?;
+    collect::fill(release, plan, &mut evidence).await?;
     Ok(Found { at: release.tools.clock.now(), evidence })
 }
 

@@ -94,6 +94,8 @@ pub struct Advisories {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Database {
+    /// Whether there is one yet; the first version of Signalbox itself makes it.
+    pub is_there: Option<Fact<bool>>,
     /// How long it took to answer.
     pub answered_in: Option<Fact<Period>>,
     pub backup: Option<Fact<Backup>>,
