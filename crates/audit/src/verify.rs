@@ -6,9 +6,9 @@ use std::sync::mpsc;
 
 use serde::Serialize;
 use signalbox_core::time::Micros;
-use signalbox_crypto::chain::{Fault, Found, Kind, Known, Walk};
+use signalbox_crypto::chain::{Fault, Found, Hash, Kind, Known, Walk};
 use signalbox_crypto::checkpoint::{Checkpoint, PublicKey};
-use signalbox_store::{Scope, Store, StoreError};
+use signalbox_store::{Conn, Scope, Store, StoreError};
 
 use crate::checkpoint::Line;
 use crate::export::{Read, ReadError, Reader};
@@ -83,53 +83,95 @@ fn is_signed(checkpoint: &Checkpoint, keys: &[PublicKey]) -> bool {
 /// Verifies the log of a store; `progress` hears how many entries are behind it.
 pub fn store(store: &Store, outside: &Outside, mut progress: impl FnMut(u64)) -> Result<Report, StoreError> {
     let (known, bad) = judge(outside);
-    let mut walk = Walk::new(known);
-    let mut personal = 0_u64;
+    let mut walked = Walked { walk: Walk::new(known), personal: 0 };
     let (sender, batches) = mpsc::sync_channel::<Vec<Stored>>(4);
     let read = std::thread::scope(|threads| {
-        let reader = threads.spawn(move || {
-            store.read_here(&Scope::all(), |conn| {
-                let mut after = i64::MIN;
-                loop {
-                    let batch = rows::batch(conn, after, i64::MAX)?;
-                    let Some(last) = batch.last() else { break };
-                    after = last.seq;
-                    if sender.send(batch).is_err() {
-                        break;
-                    }
-                }
-                let count = |conn: &mut signalbox_store::Conn<'_>, table: &str| {
-                    let sql = format!("SELECT CAST(COUNT(*) AS BIGINT) FROM {table}");
-                    conn.first(&sql, &[], |row| row.int(0)).map(Option::unwrap_or_default)
-                };
-                let orphan = "SELECT seq FROM audit_personal p WHERE NOT EXISTS
-                    (SELECT 1 FROM audit_entry e WHERE e.seq = p.seq) ORDER BY seq LIMIT 1";
-                let counts = (count(conn, "audit_entry")?, count(conn, "audit_personal")?);
-                Ok((rows::head(conn)?, counts, conn.first(orphan, &[], |row| row.int(0))?))
-            })
-        });
+        let reader = threads
+            .spawn(move || store.read_here(&Scope::all(), |conn| read(conn, |batch| sender.send(batch).is_ok())));
         for batch in batches {
-            for entry in &batch {
-                entry.walk(&mut walk);
-                personal += entry.personal.len() as u64;
-            }
-            progress(batch.last().map_or(0, |entry| u64::try_from(entry.seq).unwrap_or(0)));
+            progress(walked.take(&batch));
         }
         reader.join().map_err(|_| StoreError::Aborted("reading the audit log crashed".into()))?
     });
-    let (head, counts, orphan) = read?;
-    let mut found = walk.finish(head.as_ref().map(|(seq, hash)| (*seq, hash.as_slice())));
-    if counts.0 as u64 != found.entries {
-        let detail = format!("{} entries are stored, {} are in the chain", counts.0, found.entries);
-        found.fault(0, Kind::Misplaced, detail);
+    Ok(walked.finish(read?, bad, outside))
+}
+
+/// As [`store`], inside of a transaction that is open.
+pub fn within(conn: &mut Conn<'_>, outside: &Outside) -> Result<Report, StoreError> {
+    let (known, bad) = judge(outside);
+    let mut walked = Walked { walk: Walk::new(known), personal: 0 };
+    let ending = read(conn, |batch| {
+        walked.take(&batch);
+        true
+    })?;
+    Ok(walked.finish(ending, bad, outside))
+}
+
+/// What stands beside the entries.
+struct Ending {
+    head: Option<(i64, Hash)>,
+    entries: i64,
+    personal: i64,
+    orphan: Option<i64>,
+}
+
+/// Hands every entry to `take`, until it wants no more.
+fn read(conn: &mut Conn<'_>, mut take: impl FnMut(Vec<Stored>) -> bool) -> Result<Ending, StoreError> {
+    let mut after = i64::MIN;
+    loop {
+        let batch = rows::batch(conn, after, i64::MAX)?;
+        let Some(last) = batch.last() else { break };
+        after = last.seq;
+        if !take(batch) {
+            break;
+        }
     }
-    if let Some(seq) = orphan {
-        found.fault(seq, Kind::PersonalMisplaced, "a personal value belongs to no entry");
-    } else if counts.1 as u64 != personal {
-        found.fault(0, Kind::PersonalMisplaced, "more personal values are stored than belong to entries");
+    let count = |conn: &mut Conn<'_>, table: &str| {
+        let sql = format!("SELECT CAST(COUNT(*) AS BIGINT) FROM {table}");
+        conn.first(&sql, &[], |row| row.int(0)).map(Option::unwrap_or_default)
+    };
+    let orphan = "SELECT seq FROM audit_personal p WHERE NOT EXISTS
+        (SELECT 1 FROM audit_entry e WHERE e.seq = p.seq) ORDER BY seq LIMIT 1";
+    Ok(Ending {
+        entries: count(conn, "audit_entry")?,
+        personal: count(conn, "audit_personal")?,
+        head: rows::head(conn)?,
+        orphan: conn.first(orphan, &[], |row| row.int(0))?,
+    })
+}
+
+struct Walked {
+    walk: Walk,
+    personal: u64,
+}
+
+impl Walked {
+    /// Says how far it is.
+    fn take(&mut self, batch: &[Stored]) -> u64 {
+        for entry in batch {
+            entry.walk(&mut self.walk);
+            self.personal += entry.personal.len() as u64;
+        }
+        batch.last().map_or(0, |entry| u64::try_from(entry.seq).unwrap_or(0))
     }
-    add(&mut found, bad);
-    Ok(Report::new(found, outside.checkpoints.len(), None))
+
+    fn finish(self, ending: Ending, bad: Vec<(i64, String)>, outside: &Outside) -> Report {
+        let Self { walk, personal } = self;
+        let Ending { head, orphan, .. } = ending;
+        let counts = (ending.entries, ending.personal);
+        let mut found = walk.finish(head.as_ref().map(|(seq, hash)| (*seq, hash.as_slice())));
+        if counts.0 as u64 != found.entries {
+            let detail = format!("{} entries are stored, {} are in the chain", counts.0, found.entries);
+            found.fault(0, Kind::Misplaced, detail);
+        }
+        if let Some(seq) = orphan {
+            found.fault(seq, Kind::PersonalMisplaced, "a personal value belongs to no entry");
+        } else if counts.1 as u64 != personal {
+            found.fault(0, Kind::PersonalMisplaced, "more personal values are stored than belong to entries");
+        }
+        add(&mut found, bad);
+        Report::new(found, outside.checkpoints.len(), None)
+    }
 }
 
 /// Verifies an export. Where no key is known, the one that its first line names is believed.

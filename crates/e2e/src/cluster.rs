@@ -82,6 +82,12 @@ impl Cluster {
         format!("postgres://signalbox@127.0.0.1:{}/signalbox", self.port)
     }
 
+    /// A further, empty database of the same role.
+    pub fn database(&self, name: &str) -> Result<String> {
+        self.execute(&format!("CREATE DATABASE {name} OWNER signalbox"))?;
+        Ok(format!("postgres://signalbox@127.0.0.1:{}/{name}", self.port))
+    }
+
     /// Switches TLS on, with this certificate and key, and takes encrypted connections alone over the network.
     pub fn require_tls(&mut self, certificate: &str, key: &str) -> Result<()> {
         for (name, text) in [("server.crt", certificate), ("server.key", key)] {

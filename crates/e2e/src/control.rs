@@ -131,6 +131,17 @@ threshold = 40
         Ok(std::fs::write(self.folder.join("release.toml"), text)?)
     }
 
+    /// Writes `release.toml` as it is, with its ports filled in.
+    pub fn write_text(&self, text: &str) -> Result<()> {
+        let ports = format!("{}-{}", self.ports.0, self.ports.1);
+        Ok(std::fs::write(self.folder.join("release.toml"), text.replace("PORTS", &ports))?)
+    }
+
+    /// Where the manifest and its commands are.
+    pub fn folder(&self) -> &std::path::Path {
+        &self.folder
+    }
+
     /// From now on that version has that fault.
     pub fn fault(&self, version: &str, fault: &str) -> Result<()> {
         Ok(std::fs::write(self.folder.join("faults").join(version), fault)?)

@@ -58,6 +58,11 @@ impl Installation {
         Ok(self)
     }
 
+    /// Where one will be, by something else than a server: in this folder, and in the database of `url` if there is one.
+    pub fn to_be(data: PathBuf, url: Option<String>) -> Result<Self> {
+        Ok(Self { binary: environment::binary()?, data, database_url: url, _folder: None })
+    }
+
     /// A command on this installation.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);

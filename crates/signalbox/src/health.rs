@@ -52,6 +52,9 @@ pub struct Health {
 pub struct Report {
     status: Status,
     version: String,
+    /// True where this is a copy beside the original: nothing goes out of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    held: bool,
     components: Vec<Component>,
 }
 
@@ -77,11 +80,11 @@ fn projector(failing_since: i64, now: i64) -> Status {
 }
 
 impl Health {
-    async fn components(&self) -> Vec<Component> {
+    async fn components(&self) -> (Vec<Component>, bool) {
         let pass_unless = |bad: bool| if bad { Status::Fail } else { Status::Pass };
         let answer = tokio::time::timeout(
             PATIENCE,
-            self.store.read(Scope::all(), |conn| conn.first("SELECT 1", &[], |_| Ok(()))),
+            self.store.read(Scope::all(), |conn| conn.held()),
         )
         .await;
         let waiting = self.intake.waiting();
@@ -110,15 +113,15 @@ impl Health {
             let status = projector(failing.load(Ordering::Relaxed), now);
             components.push(Component { name: "projector", status });
         }
-        components
+        (components, matches!(answer, Ok(Ok(Some(_)))))
     }
 
     /// The answer.
     pub async fn answer(self) -> Response {
-        let components = self.components().await;
+        let (components, held) = self.components().await;
         let status = components.iter().map(|component| component.status).max().unwrap_or(Status::Pass);
         let code = if status == Status::Fail { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-        (code, Json(Report { status, version: self.version.to_string(), components })).into_response()
+        (code, Json(Report { status, version: self.version.to_string(), held, components })).into_response()
     }
 }
 

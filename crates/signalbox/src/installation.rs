@@ -139,6 +139,9 @@ impl Installation {
         let lease = NodeLease::take(&store, &holder, now)?;
         let ids = Arc::new(IdMaker::new(lease.node));
         let open = Self { settings, store, ids, clock, applied, lease, holder };
+        if let Some(held) = open.store.held()?.filter(|_| recover) {
+            tracing::warn!(since = %held.since, why = held.why, "this is a copy: nothing goes out of it");
+        }
         open.tell_migrations(recover)?;
         open.default_principal()?;
         Ok(open)
@@ -268,7 +271,8 @@ impl Drop for Installation {
     }
 }
 
-fn nothing_there(settings: &Settings) -> String {
+/// The words for a place without an installation.
+pub fn nothing_there(settings: &Settings) -> String {
     match settings.database.url.is_empty() {
         true => {
             let data = settings.server.data.display();

@@ -16,6 +16,7 @@ mod secure;
 mod server;
 mod settings;
 mod shown;
+mod snapshot;
 mod web;
 
 use std::process::ExitCode;

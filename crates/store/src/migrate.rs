@@ -54,6 +54,14 @@ pub struct Applied {
     pub name: &'static str,
 }
 
+/// What is written down of a migration that ran.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerRow {
+    pub number: i64,
+    pub name: String,
+    pub checksum: String,
+}
+
 /// The store's own tables.
 const OWN: Migration = Migration {
     number: 1,
@@ -138,23 +146,49 @@ fn ordered(features: &[&'static [Migration]]) -> Vec<Migration> {
     all
 }
 
+fn ledger(conn: &mut Conn<'_>) -> Result<Vec<LedgerRow>, StoreError> {
+    conn.query("SELECT number, name, checksum FROM schema_migration ORDER BY number", &[], |row| {
+        Ok(LedgerRow { number: row.int(0)?, name: row.text(1)?, checksum: row.text(2)? })
+    })
+}
+
 fn pending(conn: &mut Conn<'_>, all: &[Migration]) -> Result<(i64, Vec<Migration>), StoreError> {
-    let applied = conn.query("SELECT number, name, checksum FROM schema_migration ORDER BY number", &[], |row| {
-        Ok((row.int(0)?, row.text(1)?, row.text(2)?))
-    })?;
-    let known = all.last().map_or(0, |migration| migration.number);
-    for (number, name, checksum) in &applied {
-        match all.iter().find(|migration| migration.number == *number) {
-            None => return Err(StoreError::TooNew { found: *number, known }),
-            Some(migration) if migration.checksum() != *checksum => {
-                return Err(StoreError::ChangedMigration { number: *number, name: name.clone() });
-            }
-            Some(_) => (),
-        }
-    }
-    let found = applied.last().map_or(0, |(number, ..)| *number);
-    let missing = all.iter().filter(|migration| !applied.iter().any(|(number, ..)| *number == migration.number));
+    let applied = ledger(conn)?;
+    known(&applied, all)?;
+    let found = applied.last().map_or(0, |row| row.number);
+    let missing = all.iter().filter(|migration| !applied.iter().any(|row| row.number == migration.number));
     Ok((found, missing.copied().collect()))
+}
+
+/// Refuses what this program does not know.
+fn known(applied: &[LedgerRow], all: &[Migration]) -> Result<Vec<Migration>, StoreError> {
+    let newest = all.last().map_or(0, |migration| migration.number);
+    let find = |row: &LedgerRow| match all.iter().find(|migration| migration.number == row.number) {
+        None => Err(StoreError::TooNew { found: row.number, known: newest }),
+        Some(migration) if migration.checksum() != row.checksum => {
+            Err(StoreError::ChangedMigration { number: row.number, name: row.name.clone() })
+        }
+        Some(migration) => Ok(*migration),
+    };
+    applied.iter().map(find).collect()
+}
+
+impl Conn<'_> {
+    /// The migrations that ran here.
+    pub fn migrations(&mut self) -> Result<Vec<LedgerRow>, StoreError> {
+        ledger(self)
+    }
+
+    /// Runs exactly the migrations of `ledger` on an empty database, whose rows come from elsewhere.
+    pub(crate) fn build(&mut self, features: &[&'static [Migration]], rows: &[LedgerRow]) -> Result<(), StoreError> {
+        let all = ordered(features);
+        let engine = self.engine_name();
+        self.script(LEDGER, "the list of migrations")?;
+        for migration in known(rows, &all)? {
+            self.script(&migration.render(engine), &format!("migration {} ({})", migration.number, migration.name))?;
+        }
+        Ok(())
+    }
 }
 
 /// Makes the ledger where it is missing, and refuses the database of another program.

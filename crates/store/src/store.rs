@@ -48,7 +48,7 @@ pub struct Store {
 }
 
 #[derive(Clone)]
-enum StoreEngine {
+pub(crate) enum StoreEngine {
     Sqlite(Arc<sqlite::Sqlite>),
     Postgres(Arc<postgres::Postgres>),
 }
@@ -78,6 +78,10 @@ impl Store {
             StoreEngine::Sqlite(_) => EngineName::Sqlite,
             StoreEngine::Postgres(_) => EngineName::Postgres,
         }
+    }
+
+    pub(crate) fn engine_of(&self) -> &StoreEngine {
+        &self.engine
     }
 
     /// SQLite's database file.

@@ -4,6 +4,7 @@ mod bad;
 mod checklist;
 mod conflicts;
 mod crashes;
+mod engage;
 mod good;
 mod many;
 mod migrations;

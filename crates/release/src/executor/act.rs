@@ -6,10 +6,11 @@ use futures_util::future::join_all;
 use signalbox_core::setting::Period;
 
 use super::release::{Kind, Release};
-use super::{backup, load, probe, readiness, staging};
+use super::{backup, measured, own_store, probe, readiness, staging};
 use crate::driver::{Artifact, Fetched, Instance, Launch, Role, State};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{Action, Plan, Step, Undo};
+use crate::model::readiness::Baseline;
 use crate::model::value::{Percent, Version};
 
 /// How often is looked while something is waited for.
@@ -34,17 +35,12 @@ pub(super) async fn forward(release: &Release, plan: &Plan, step: &Step) -> Resu
         }
         Action::RestoreCopy => backup::restore(release).await,
         Action::MigrateCopy { .. } => backup::migrate_copy(release, plan).await,
+        Action::MigrateOwn { .. } => own_store::migrate(release, &release.tools.data).await,
         Action::StartStaging { version } => staging::start(release, version).await,
         Action::RunSuite { suite, .. } => staging::suite(release, *suite).await,
         Action::ProbeStaging { .. } => staging::probe(release).await,
         Action::LoadStaging { requests_per_second, lasting } => {
-            load::run(
-                staging::address(release).await?,
-                &release.manifest.service.health.path.to_string(),
-                *requests_per_second,
-                lasting.0,
-            )
-            .await
+            staging::load(release, *requests_per_second, lasting.0).await
         }
         Action::StopStaging => staging::stop(release).await,
         Action::TakeBaseline { .. } if release.request.kind == Kind::Rollback => Ok("a way back waits for none".into()),
@@ -119,7 +115,18 @@ async fn baseline(release: &Release, plan: &Plan, lasting: Period) -> Result<Str
     let after = plane.counts().await.map_err(|error| error.to_string())?;
     let requests = after.sum(from.as_str()).0.saturating_sub(before.sum(from.as_str()).0);
     let per_second = requests as f64 / lasting.0.as_secs_f64();
-    Ok(format!("{requests} requests, {per_second:.0} a second, on {from}"))
+    let latency = after.latency_since(&before, from.as_str());
+    let quantile = |share| latency.quantile_us(share).map(Duration::from_micros);
+    let (Some(p50), Some(p99)) = (quantile(0.5), quantile(0.99)) else {
+        return Ok(format!("no requests in {lasting}: there is no baseline of {from}"));
+    };
+    let at = release.tools.clock.now();
+    measured::note(release, |measured, source| {
+        let baseline = Baseline { at, requests_per_second: per_second, p50: Period(p50), p99: Period(p99) };
+        measured.baseline(from.clone(), baseline, source);
+    });
+    let (p50, p99) = (p50.as_secs_f64() * 1e3, p99.as_secs_f64() * 1e3);
+    Ok(format!("{requests} requests, {per_second:.0} a second, p50 {p50:.1} ms, p99 {p99:.1} ms, on {from}"))
 }
 
 /// Brings the artifact to where versions run, where the manifest names one.

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 
-use super::commands;
+use super::{commands, measured, own_store};
 use super::journal_file::sync_folder;
 use super::release::Release;
 use crate::model::manifest::Migrations;
@@ -17,6 +18,9 @@ use crate::model::value::Command;
 
 /// What ran, a line of JSON each, in the folder of the service.
 const APPLIED: &str = "migrations.jsonl";
+
+/// What a first release of Signalbox itself finds.
+const NO_STORE: &str = "there is no store yet: the first version makes it";
 
 /// What a backup was when it was made.
 #[derive(Serialize, Deserialize)]
@@ -45,11 +49,21 @@ async fn run(release: &Release, command: &Command, data: &Path, last: &Path) -> 
 
 /// Backs the database up.
 pub(super) async fn make(release: &Release) -> Result<String, String> {
-    let command = named(rules(release)?.backup.as_ref(), "backup")?;
+    let own = release.manifest.keeps_own_store();
     let (file, beside) = (file(release), release.folder.join("backup.new"));
     // What an earlier try left is of no use.
     let _ = std::fs::remove_file(&beside);
-    run(release, command, &release.tools.data, &beside).await?;
+    let at = release.tools.clock.now();
+    let what = if own {
+        if !own_store::is_there(release)? {
+            return Ok(NO_STORE.into());
+        }
+        own_store::save(release, &beside).await? + ", "
+    } else {
+        let command = named(rules(release)?.backup.as_ref(), "backup")?;
+        run(release, command, &release.tools.data, &beside).await?;
+        String::new()
+    };
     let told = |error: std::io::Error| format!("{}: {error}", beside.display());
     let made = digest(&beside).await.map_err(told)?;
     if made.bytes == 0 {
@@ -57,8 +71,9 @@ pub(super) async fn make(release: &Release) -> Result<String, String> {
     }
     File::open(&beside).and_then(|file| file.sync_all()).map_err(told)?;
     std::fs::rename(&beside, &file).and_then(|()| sync_folder(&release.folder)).map_err(told)?;
-    let said = format!("{} bytes, sha256 {}", made.bytes, &made.sha256[..8]);
+    let said = format!("{what}{} bytes, sha256 {}", made.bytes, &made.sha256[..8]);
     crate::disk::store_json(&release.folder.join("backup.json"), &made).map_err(told)?;
+    measured::note(release, |measured, source| measured.backup(at, false, source));
     Ok(said)
 }
 
@@ -67,12 +82,19 @@ pub(super) async fn verify(release: &Release) -> Result<String, String> {
     let file = file(release);
     let told = |error: std::io::Error| format!("{}: {error}", file.display());
     let made: Option<Made> = crate::disk::load_json(&release.folder.join("backup.json")).map_err(told)?;
+    let own = release.manifest.keeps_own_store();
+    if made.is_none() && own && !own_store::is_there(release)? {
+        return Ok(NO_STORE.into());
+    }
     let made = made.ok_or("there is no backup")?;
     let now = digest(&file).await.map_err(told)?;
     if now.sha256 != made.sha256 {
         return Err(format!("the backup reads back as {}, it was written as {}", &now.sha256[..8], &made.sha256[..8]));
     }
-    Ok(format!("{} bytes read back, sha256 {}", now.bytes, &now.sha256[..8]))
+    let proven = if own { format!("; {}", own_store::prove(release, &file).await?) } else { String::new() };
+    // When it was made is when its first byte was read.
+    measured::note(release, |measured, source| measured.verified(source));
+    Ok(format!("{} bytes read back, sha256 {}{proven}", now.bytes, &now.sha256[..8]))
 }
 
 async fn digest(path: &Path) -> std::io::Result<Made> {
@@ -97,16 +119,27 @@ async fn digest(path: &Path) -> std::io::Result<Made> {
 
 /// Restores the backup beside production.
 pub(super) async fn restore(release: &Release) -> Result<String, String> {
-    let command = named(rules(release)?.restore.as_ref(), "restore")?;
+    let own = release.manifest.keeps_own_store();
     remove_copy(release)?;
     let copy = release.copy();
     let beside = release.folder.join("copy.new");
     let told = |error: std::io::Error| format!("{}: {error}", beside.display());
     let _ = std::fs::remove_dir_all(&beside);
     std::fs::create_dir(&beside).map_err(told)?;
-    run(release, command, &beside, &file(release)).await?;
+    let begun = Instant::now();
+    let restored = if !own {
+        let command = named(rules(release)?.restore.as_ref(), "restore")?;
+        run(release, command, &beside, &file(release)).await.map(|_| "restored".to_owned())
+    } else if file(release).exists() {
+        own_store::restore(release, &file(release), &beside).await
+    } else {
+        std::fs::rename(&beside, &copy).map_err(told)?;
+        return Ok(NO_STORE.into());
+    };
+    measured::note(release, |measured, source| measured.drill(restored.is_ok(), begun.elapsed(), source));
+    let said = restored?;
     std::fs::rename(&beside, &copy).map_err(told)?;
-    Ok("restored".into())
+    Ok(said)
 }
 
 /// Nothing where there is none.
@@ -120,6 +153,17 @@ pub(super) fn remove_copy(release: &Release) -> Result<(), String> {
 
 /// Runs the pending migrations on the copy.
 pub(super) async fn migrate_copy(release: &Release, plan: &Plan) -> Result<String, String> {
+    let begun = Instant::now();
+    let went = if release.manifest.keeps_own_store() {
+        own_store::migrate(release, &release.copy()).await
+    } else {
+        migrate_files(release, plan).await
+    };
+    measured::note(release, |measured, source| measured.rehearsed(went.is_ok(), begun.elapsed(), source));
+    went
+}
+
+async fn migrate_files(release: &Release, plan: &Plan) -> Result<String, String> {
     let rules = rules(release)?;
     let command = named(rules.command.as_ref(), "command")?;
     let mut ran = 0;

@@ -1,9 +1,11 @@
 //! The data plane as the executor needs it. The binary wires the edge into it.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
+use signalbox_canary::histogram::Histogram;
 use signalbox_canary::window::Errors;
 
 /// An answer that comes some time later.
@@ -111,6 +113,25 @@ impl Counts {
         };
         let lines: Vec<String> = versions.into_iter().map(of).collect();
         if lines.is_empty() { "the edge counted nothing".into() } else { lines.join("; ") }
+    }
+
+    /// How long the requests of a version took that ended since `before` was counted.
+    pub fn latency_since(&self, before: &Self, version: &str) -> Histogram {
+        let of = |counts: &Self| {
+            let mut all = BTreeMap::<u64, u64>::new();
+            for arm in counts.arms.iter().filter(|arm| arm.version == version) {
+                for (micros, count) in &arm.latency {
+                    *all.entry(*micros).or_default() += count;
+                }
+            }
+            all
+        };
+        let earlier = of(before);
+        let mut histogram = Histogram::default();
+        for (micros, count) in of(self) {
+            histogram.record_many(micros, count.saturating_sub(earlier.get(&micros).copied().unwrap_or(0)));
+        }
+        histogram
     }
 
     /// Of all versions: accepted requests, and those that failed.

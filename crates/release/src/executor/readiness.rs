@@ -8,7 +8,7 @@ use signalbox_core::setting::Period;
 use signalbox_core::time::Micros;
 
 use super::release::{Kind, Release};
-use super::{backup, commands};
+use super::{backup, collect, commands, measured};
 use crate::driver::{Role, State};
 use crate::model::manifest::Manifest;
 use crate::model::migration::inspect;
@@ -63,6 +63,8 @@ async fn gather(release: &Release, plan: &Plan) -> Result<Found, String> {
         take(&mut evidence, id, went, source);
     }
     collect(release, plan, &mut evidence, now).await?;
+    measured::fill(release, plan, &mut evidence)?;
+    collect::fill(release, plan, &mut evidence).await?;
     Ok(Found { at: release.tools.clock.now(), evidence })
 }
 

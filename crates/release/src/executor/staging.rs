@@ -1,13 +1,15 @@
 //! The new version beside production, before anybody sees it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::release::Release;
-use super::{act, commands, probe};
+use super::{act, commands, load, measured, probe};
 use crate::driver::{Launch, Role, until_well};
 use crate::model::plan::SuiteKind;
+use crate::model::readiness::Tests;
 use crate::model::value::Version;
 
 /// Starts it where it does not run, and waits until it is well.
@@ -54,16 +56,54 @@ pub(super) async fn suite(release: &Release, suite: SuiteKind) -> Result<String,
         SuiteKind::WebVitals => &staging.web_vitals,
     };
     let port = address(release).await?.port();
+    let mut log = String::new();
+    let mut wrong = Vec::new();
     for command in suites {
-        commands::run(&release.words(command, port, &release.copy()), &release.request.base, &[]).await?;
+        let words = release.words(command, port, &release.copy());
+        let went = commands::run(&words, &release.request.base, &[]).await;
+        let (mark, said) = match &went {
+            Ok(said) => ("passed", said),
+            Err(said) => ("FAILED", said),
+        };
+        log.push_str(&format!("{mark}: {}\n{said}\n\n", words.join(" ")));
+        wrong.extend(went.err());
     }
-    Ok(format!("{} of {} passed", suites.len(), suites.len()))
+    let file = format!("{}.log", suite.title().replace(' ', "-"));
+    let kept = crate::disk::store(&release.folder.join(&file), log.as_bytes());
+    let kept = kept.map_or_else(|error| format!("{file}: {error}"), |()| format!("output in {file}"));
+    let passed = suites.len() - wrong.len();
+    if suite == SuiteKind::Smoke {
+        let tests = Tests { passed: passed as u64, failed: wrong.len() as u64 };
+        measured::note(release, |measured, source| measured.smoke(tests, source));
+    }
+    match wrong.is_empty() {
+        true => Ok(format!("{passed} of {} passed, {kept}", suites.len())),
+        false => Err(format!("{passed} of {} passed, {kept}; {}", suites.len(), wrong.join("; "))),
+    }
+}
+
+/// Loads it, and says how the version before bore its load.
+pub(super) async fn load(release: &Release, per_second: u64, lasting: Duration) -> Result<String, String> {
+    let path = release.manifest.service.health.path.to_string();
+    let borne = load::run(address(release).await?, &path, per_second, lasting).await;
+    measured::note(release, |measured, source| measured.load(borne.test, source));
+    let before = measured::load_before(release);
+    let before = before.map_or_else(String::new, |(version, test)| format!("; {version}: {}", load::words(&test)));
+    match borne.wrong {
+        None => Ok(format!("{}{before}", borne.said)),
+        Some(wrong) => Err(format!("{}{before}: {wrong}", borne.said)),
+    }
 }
 
 /// Asks it for content.
 pub(super) async fn probe(release: &Release) -> Result<String, String> {
     let staging = release.manifest.staging.as_ref().ok_or("the manifest has no [staging]")?;
     let asked = probe::all(&staging.probes, &[address(release).await?]).await?;
+    // Without commands the probes are the smoke suite.
+    if staging.smoke.is_empty() {
+        let tests = Tests { passed: asked as u64, failed: 0 };
+        measured::note(release, |measured, source| measured.smoke(tests, source));
+    }
     Ok(format!("{asked} of {asked} answers are right"))
 }
 

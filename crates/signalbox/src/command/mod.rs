@@ -18,6 +18,7 @@ mod role;
 mod serve;
 mod session;
 mod shim;
+mod snapshot;
 mod user;
 
 use std::ffi::OsString;
@@ -84,6 +85,9 @@ enum Command {
     Verdict(rebuild::Verdict),
     /// Check settings, disk, clock, database and keys.
     Doctor(doctor::Doctor),
+    /// The whole store in one file, and back.
+    #[command(subcommand)]
+    Snapshot(snapshot::Snapshot),
     /// The brands or clients whose rows are kept apart.
     #[command(subcommand)]
     Principal(principal::Principal),
@@ -183,6 +187,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Session(command) => command.run(),
         Command::ApiToken(command) => command.run(),
         Command::Shim(command) => command.run(),
+        Command::Snapshot(command) => command.run(),
     }?;
     Ok(ExitCode::SUCCESS)
 }

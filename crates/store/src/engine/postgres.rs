@@ -292,6 +292,44 @@ impl Transaction<'_> {
         self.engine.block(self.client.batch_execute(sql)).map_err(|error| map_error(&error, name))
     }
 
+    /// Everything that a `COPY … TO STDOUT` says.
+    pub(crate) fn copy_out(&mut self, sql: &str, out: &mut dyn std::io::Write) -> Result<(), StoreError> {
+        use tokio_stream::StreamExt as _;
+        self.open()?;
+        let client = self.client;
+        self.engine.block(async {
+            let fail = |error: tokio_postgres::Error| map_error(&error, sql);
+            let stream = client.copy_out(sql).await.map_err(fail)?;
+            tokio::pin!(stream);
+            while let Some(bytes) = stream.next().await {
+                out.write_all(&bytes.map_err(fail)?).map_err(|error| StoreError::Io(error.to_string()))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Feeds a `COPY … FROM STDIN`; says how many rows there were.
+    pub(crate) fn copy_in(&mut self, sql: &str, from: &mut dyn std::io::Read) -> Result<u64, StoreError> {
+        use futures_util::SinkExt as _;
+        const CHUNK: usize = 1 << 16;
+        self.open()?;
+        let client = self.client;
+        self.engine.block(async {
+            let fail = |error: tokio_postgres::Error| map_error(&error, sql);
+            let sink = client.copy_in::<_, bytes::Bytes>(sql).await.map_err(fail)?;
+            tokio::pin!(sink);
+            loop {
+                let mut chunk = vec![0; CHUNK];
+                let count = from.read(&mut chunk).map_err(|error| StoreError::Io(error.to_string()))?;
+                if count == 0 {
+                    return sink.finish().await.map_err(fail);
+                }
+                chunk.truncate(count);
+                sink.send(chunk.into()).await.map_err(fail)?;
+            }
+        })
+    }
+
     /// Streams a large result instead of holding it.
     pub(crate) fn stream(
         &mut self,

@@ -199,7 +199,7 @@ pub(crate) fn connect(path: &Path, faults: Faults, mark: &str) -> Result<Connect
 }
 
 /// Makes the file where it is missing, whatever the umask says. SQLite gives the files beside it the same mode.
-fn make_private(path: &Path) {
+pub(crate) fn make_private(path: &Path) {
     use std::os::unix::fs::OpenOptionsExt as _;
     // A file that is there is not opened (see [`settle`]); what else stands in the way, SQLite tells.
     let _ = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);

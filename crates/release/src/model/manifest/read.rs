@@ -90,10 +90,21 @@ impl Manifest {
         self.canary.steps = vec![Hold { weight: Percent::ALL, hold }];
         self.canary.bake = Period::default();
         (self.staging, self.migrations) = (None, None);
+        self.service.kind = ServiceKind::Service;
         self.approvals.roles.clear();
         self.calendar = Calendar::default();
         self.checklist.clear();
         self.risks.clear();
+    }
+
+    /// Whether there is a database to look after.
+    pub fn has_database(&self) -> bool {
+        self.migrations.is_some() || self.keeps_own_store()
+    }
+
+    /// Whether it is Signalbox itself, which saves, restores and migrates its store without commands of the manifest.
+    pub fn keeps_own_store(&self) -> bool {
+        self.service.kind == ServiceKind::Engage && self.migrations.is_none()
     }
 
     /// The digest of what it says, whatever its spelling.

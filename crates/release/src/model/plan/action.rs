@@ -60,6 +60,10 @@ pub enum Action {
         kind: Kind,
         checksum: Digest,
     },
+    /// The version's own program brings the store to its schema, on which the old version runs as well.
+    MigrateOwn {
+        version: Version,
+    },
     VerifyMigrations,
     /// Starts as many more instances of the version as are missing, and waits until all are healthy and tell the right version.
     Scale {
@@ -156,6 +160,7 @@ impl Action {
             Self::StopStaging => "stop_staging",
             Self::TakeBaseline { .. } => "take_baseline",
             Self::Migrate { .. } => "migrate",
+            Self::MigrateOwn { .. } => "migrate_own",
             Self::VerifyMigrations => "verify_migrations",
             Self::Scale { .. } => "scale",
             Self::SetWeight { .. } => "set_weight",
@@ -177,6 +182,7 @@ impl Action {
                 | Self::RestoreCopy
                 | Self::StartStaging { .. }
                 | Self::Migrate { .. }
+                | Self::MigrateOwn { .. }
                 | Self::Scale { .. }
                 | Self::SetWeight { .. }
                 | Self::Stop { .. }
@@ -193,7 +199,7 @@ impl Action {
             Self::ClearLeftover { .. } => Period::from_secs(10),
             Self::Backup | Self::VerifyBackup | Self::RestoreCopy | Self::MigrateCopy { .. } => Period::from_secs(5),
             Self::RunSuite { commands, .. } => Period::from_secs(5 * *commands as u64),
-            Self::Migrate { .. } => Period::from_secs(5),
+            Self::Migrate { .. } | Self::MigrateOwn { .. } => Period::from_secs(5),
             Self::StartStaging { .. } | Self::Scale { .. } => Period::from_secs(3),
             Self::Drain { at_most, .. } => (*at_most).min(Period::from_secs(5)),
             _ => Period::from_secs(1),
@@ -242,6 +248,7 @@ impl fmt::Display for Action {
             Self::StopStaging => write!(out, "stop staging and remove the copy"),
             Self::TakeBaseline { lasting } => write!(out, "take the performance baseline for {lasting}"),
             Self::Migrate { migration, .. } => write!(out, "run migration {migration}"),
+            Self::MigrateOwn { version } => write!(out, "bring the store to the schema of {version}"),
             Self::VerifyMigrations => write!(out, "verify the migrations"),
             Self::Scale { version, instances } => {
                 write!(out, "have {instances} healthy instance{} of {version}", plural(*instances as usize))

@@ -199,6 +199,10 @@ impl Lints {
             match &step.action {
                 Action::VerifyBackup => verified = true,
                 Action::Stop { version } => stopped |= Some(version) == plan.from.as_ref(),
+                Action::MigrateOwn { version } if !verified => {
+                    let said = format!("step {} migrates to {version} without a verified backup before it", step.id);
+                    self.add(LintCode::BackupAfterMigration, Some(step), said);
+                }
                 Action::Migrate { migration, kind, .. } => {
                     if !verified {
                         let said = format!("step {} runs {migration} without a verified backup before it", step.id);

@@ -173,7 +173,7 @@ impl Maker<'_> {
 
     fn backup(&mut self) {
         self.begin(Phase::Backup);
-        if self.inputs.manifest.migrations.is_some() {
+        if self.inputs.manifest.has_database() {
             self.add(Action::Backup, Undo::Stays { why: "a backup does no harm".into() });
             self.look(Action::VerifyBackup);
         }
@@ -194,8 +194,12 @@ impl Maker<'_> {
             self.begin(Phase::StagingValidation);
             return;
         };
-        if manifest.migrations.is_some() {
+        if manifest.has_database() {
             self.add(Action::RestoreCopy, Undo::RemoveCopy);
+        }
+        if manifest.keeps_own_store() {
+            let names = vec![format!("those of {version}")];
+            self.add(Action::MigrateCopy { migrations: names }, Undo::RemoveCopy);
         }
         if !migrations.before.is_empty() {
             let names = migrations.before.iter().map(ToString::to_string).collect();
@@ -265,7 +269,7 @@ fn at_most(action: &Action, expected: Period, manifest: &Manifest) -> Period {
         Action::Drain { at_most, .. } => *at_most,
         Action::Stop { .. } => Period(manifest.service.stop.0 * 2),
         Action::ClearLeftover { .. } => Period(manifest.service.drain.0 + manifest.service.stop.0 * 2),
-        Action::Migrate { .. } | Action::Backup | Action::VerifyBackup | Action::RestoreCopy => minutes(24 * 60),
+        Action::Migrate { .. } | Action::MigrateOwn { .. } | Action::MigrateCopy { .. } | Action::Backup | Action::VerifyBackup | Action::RestoreCopy => minutes(24 * 60),
         _ => minutes(10).max(Period(expected.0 * 3)),
     }
 }

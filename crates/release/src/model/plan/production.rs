@@ -23,6 +23,10 @@ fn deploy(maker: &mut Maker<'_>, target: Option<&LiveVersion>, migrations: &Insp
     if !migrations.before.is_empty() {
         maker.look(Action::VerifyMigrations);
     }
+    if manifest.keeps_own_store() {
+        let why = "the old version runs on it as well".to_owned();
+        maker.add(Action::MigrateOwn { version: version.clone() }, Undo::Stays { why });
+    }
     let canary = &manifest.canary;
     let alone =
         [Hold { weight: Percent::ALL, hold: canary.steps.last().map_or_else(Default::default, |step| step.hold) }];

@@ -168,9 +168,9 @@ pub const CHECKS: &[Check] = &[
         what: "the database answers within 2 s",
         run: "signalbox doctor",
         judge: |case| {
-            let Some(_) = case.manifest.migrations else {
-                return Finding::not_applicable("the manifest names no database");
-            };
+            if let Some(none) = no_database(case) {
+                return none;
+            }
             case.judge(case.evidence.database.answered_in.as_ref(), "the database", |time| {
                 (*time <= Period::from_secs(2), format!("answered in {time}"))
             })
@@ -184,8 +184,15 @@ pub const CHECKS: &[Check] = &[
         what: "there is a fresh, verified backup",
         run: "signalbox backup create --verify",
         judge: |case| {
-            if case.manifest.migrations.is_none() {
-                return Finding::not_applicable("the manifest names no database");
+            if let Some(none) = no_database(case) {
+                return none;
+            }
+            // What is older was taken before another release; this one begins with its own.
+            let backup = case.evidence.database.backup.as_ref();
+            if case.manifest.keeps_own_store() && backup.is_none_or(|backup| !case.is_fresh(backup)) {
+                return Finding::not_applicable(
+                    "this release takes a snapshot and verifies it before anything changes, and ends where that fails",
+                );
             }
             case.judge(case.evidence.database.backup.as_ref(), "backups", |backup| {
                 let age = case.now.0 - backup.made_at.0;
@@ -203,8 +210,8 @@ pub const CHECKS: &[Check] = &[
         what: "a restore was rehearsed",
         run: "signalbox backup drill",
         judge: |case| {
-            if case.manifest.migrations.is_none() {
-                return Finding::not_applicable("the manifest names no database");
+            if let Some(none) = no_database(case) {
+                return none;
             }
             case.judge(case.evidence.database.drill.as_ref(), "restore drills", |drill| {
                 let age = case.now.0 - drill.at.0;
@@ -222,6 +229,9 @@ pub const CHECKS: &[Check] = &[
         what: "migrations are in order, unchanged and complete",
         run: "signalbox release plan",
         judge: |case| {
+            if case.manifest.keeps_own_store() {
+                return Finding::not_applicable("the version brings its own migrations, which run on the copy first");
+            }
             if case.manifest.migrations.is_none() {
                 return Finding::not_applicable("the manifest names no migrations");
             }
@@ -239,7 +249,7 @@ pub const CHECKS: &[Check] = &[
         what: "the pending migrations ran on a restored copy",
         run: "signalbox release deploy --until staging",
         judge: |case| {
-            if case.manifest.migrations.is_none() {
+            if !case.manifest.has_database() {
                 return Finding::not_applicable("the manifest names no migrations");
             }
             case.judge(case.evidence.migrations_rehearsed.as_ref(), "a rehearsal of the migrations", |rehearsal| {
@@ -446,6 +456,16 @@ pub const CHECKS: &[Check] = &[
         },
     },
 ];
+
+/// Where there is no database, nothing of it is asked.
+fn no_database(case: &Case<'_>) -> Option<Finding> {
+    if !case.manifest.has_database() {
+        return Some(Finding::not_applicable("the manifest names no database"));
+    }
+    let there = case.evidence.database.is_there.as_ref();
+    let none = there.is_some_and(|there| !there.value && case.is_fresh(there)) && case.manifest.keeps_own_store();
+    none.then(|| Finding::not_applicable("there is no store yet: the first version makes it"))
+}
 
 fn none(list: &[String], what: &str) -> (bool, String) {
     match list {

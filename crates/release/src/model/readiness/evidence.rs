@@ -94,6 +94,8 @@ pub struct Advisories {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Database {
+    /// Whether there is one yet; the first version of Signalbox itself makes it.
+    pub is_there: Option<Fact<bool>>,
     /// How long it took to answer.
     pub answered_in: Option<Fact<Period>>,
     pub backup: Option<Fact<Backup>>,
@@ -161,6 +163,8 @@ pub struct Performance {
 pub struct Baseline {
     pub at: Micros,
     pub requests_per_second: f64,
+    #[serde(default)]
+    pub p50: Period,
     pub p99: Period,
 }
 
@@ -168,6 +172,8 @@ pub struct Baseline {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LoadTest {
     pub requests_per_second: f64,
+    #[serde(default)]
+    pub p50: Period,
     pub p99: Period,
     pub failed: u64,
 }

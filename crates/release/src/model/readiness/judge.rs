@@ -38,6 +38,13 @@ impl Finding {
 }
 
 impl Case<'_> {
+    /// Whether a fact is from now or not long ago.
+    pub(super) fn is_fresh<T>(&self, fact: &Fact<T>) -> bool {
+        let age = self.now.0.saturating_sub(fact.source.at.0);
+        // Something from the future is a clock that is wrong, and proves nothing.
+        (-signalbox_core::time::MINUTE..=self.manifest.readiness.evidence_age.micros()).contains(&age)
+    }
+
     /// Judges a fact that is there and fresh; `what` says what is missing otherwise.
     pub(super) fn judge<T>(
         &self,
@@ -54,8 +61,7 @@ impl Case<'_> {
         };
         let source = Some(fact.source.clone());
         let age = self.now.0.saturating_sub(fact.source.at.0);
-        // Something from the future is a clock that is wrong, and proves nothing.
-        if age > self.manifest.readiness.evidence_age.micros() || age < -signalbox_core::time::MINUTE {
+        if !self.is_fresh(fact) {
             let said = format!("{what}: last looked at {}", ago(age));
             return Finding { judgement: Judgement::NoEvidence, said, source };
         }

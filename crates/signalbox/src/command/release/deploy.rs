@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -60,22 +60,29 @@ impl Deploy {
     }
 
     fn body(&self) -> anyhow::Result<Value> {
-        let path = self.manifest.display().to_string();
-        let manifest = std::fs::read_to_string(&self.manifest).with_context(|| path.clone())?;
-        let folder = self.manifest.canonicalize().with_context(|| path.clone())?;
         if self.traffic.is_some_and(|requests| !(0.0..=1e9).contains(&requests)) {
             bail!("--traffic is a number of requests a second, from 0 on");
         }
-        let mut body = json!({
-            "manifest": manifest, "file": path, "base": folder.parent(), "version": self.wanted, "plan": self.plan,
-            "traffic": self.traffic, "by": self.door.by,
-        });
-        if let Some(file) = &self.evidence {
-            let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-            body["evidence"] = serde_json::from_str(&text).with_context(|| file.display().to_string())?;
-        }
+        let mut body = asked(&self.manifest, self.evidence.as_deref())?;
+        body["version"] = json!(self.wanted);
+        body["plan"] = json!(self.plan);
+        body["traffic"] = json!(self.traffic);
+        body["by"] = json!(self.door.by);
         Ok(body)
     }
+}
+
+/// What a release is asked for with: the manifest and the evidence.
+pub(super) fn asked(manifest: &Path, evidence: Option<&Path>) -> anyhow::Result<Value> {
+    let path = manifest.display().to_string();
+    let text = std::fs::read_to_string(manifest).with_context(|| path.clone())?;
+    let folder = manifest.canonicalize().with_context(|| path.clone())?;
+    let mut body = json!({"manifest": text, "file": path, "base": folder.parent()});
+    if let Some(file) = evidence {
+        let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+        body["evidence"] = serde_json::from_str(&text).with_context(|| file.display().to_string())?;
+    }
+    Ok(body)
 }
 
 /// By its word.

@@ -6,6 +6,7 @@ mod deploy;
 mod door;
 mod init;
 mod plan;
+mod readiness;
 mod report;
 mod schema;
 mod source;
@@ -31,6 +32,8 @@ pub enum Release {
     Validate(validate::Validate),
     /// Show how a version would go to production, and what the linter says of that.
     Plan(plan::PlanArgs),
+    /// Look at every check of a version now: what was seen, where that stands, and what is missing.
+    Readiness(readiness::ReadinessArgs),
     /// Print when releases may begin, as iCalendar.
     Calendar(calendar::CalendarArgs),
     /// Print the JSON schema of the manifest, for editors.
@@ -74,6 +77,7 @@ impl Release {
             Release::Init(init) => init.run(),
             Release::Validate(validate) => validate.run(),
             Release::Plan(plan) => plan.run(),
+            Release::Readiness(readiness) => readiness.run(),
             Release::Calendar(calendar) => calendar.run(),
             Release::Schema => schema::run(),
             Release::Deploy(deploy) => deploy.run(),
