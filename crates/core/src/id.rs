@@ -61,6 +61,11 @@ pub fn instant_of(id: i64) -> Micros {
     Micros(((id >> 22) + EPOCH_MS) * 1000)
 }
 
+/// The node that made an id.
+pub fn node_of(id: i64) -> u16 {
+    u16::try_from((id >> 12) & 0x3ff).unwrap_or(0)
+}
+
 fn write_digits(id: i64, out: &mut [u8; DIGITS]) {
     let bits = id as u64;
     for (position, digit) in out.iter_mut().enumerate() {
@@ -228,6 +233,12 @@ mod tests {
         ] {
             assert!(wrong.parse::<CampaignId>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn an_id_tells_its_node() {
+        let now = Micros(1_780_000_000_123_000);
+        assert_eq!([0, 3, 1023].map(|node| node_of(IdMaker::new(node).next_at(now))), [0, 3, 1023]);
     }
 
     #[test]

@@ -24,7 +24,7 @@ impl Demo {
     /// Starts it with few recipients, and waits until its story is told.
     pub fn start() -> Result<Self> {
         let mut command = Command::new(environment::binary()?);
-        command.args(["demo", "--listen", "127.0.0.1:0", "--recipients", "200"]);
+        command.args(["demo", "--without-releases", "--listen", "127.0.0.1:0", "--recipients", "200"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().context("cannot start the demo")?;
         let stdout = child.stdout.take().context("the demo has no stdout")?;

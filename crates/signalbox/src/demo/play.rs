@@ -35,11 +35,12 @@ pub fn play(
     let done = Mutex::new(Vec::new());
     let ended = AtomicUsize::new(0);
     let count = PLAYERS.min(cues.len());
+    let once = || cues.get(next.fetch_add(1, Ordering::Relaxed)).map(Vec::as_slice);
     std::thread::scope(|scope| {
         let players: Vec<_> = (0..count)
             .map(|_| {
                 scope.spawn(|| {
-                    let result = player(server, cues, &next, interrupted, &done);
+                    let result = player(server, once, Duration::ZERO, interrupted, &done);
                     ended.fetch_add(1, Ordering::SeqCst);
                     result
                 })
@@ -55,10 +56,33 @@ pub fn play(
     Ok(done.into_inner().unwrap_or_default())
 }
 
-fn player(
+/// Plays every recipient's acts again and again, so many requests a second, while `story` goes on.
+pub fn play_beside<T>(
     server: SocketAddr,
     cues: &[Vec<Cue>],
-    next: &AtomicUsize,
+    rate: f64,
+    story: impl FnOnce() -> anyhow::Result<T>,
+) -> anyhow::Result<(T, Vec<Played>)> {
+    let (next, over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let done = Mutex::new(Vec::new());
+    let pace = Duration::from_secs_f64(PLAYERS as f64 / rate);
+    let busy: Vec<&[Cue]> = cues.iter().map(Vec::as_slice).filter(|cues| !cues.is_empty()).collect();
+    let again = || Some(busy[next.fetch_add(1, Ordering::Relaxed) % busy.len()]);
+    let told = std::thread::scope(|scope| {
+        let players: Vec<_> = (0..PLAYERS).map(|_| scope.spawn(|| player(server, again, pace, &over, &done))).collect();
+        let told = story();
+        over.store(true, Ordering::SeqCst);
+        players.into_iter().try_for_each(|player| player.join().map_err(|_| anyhow::anyhow!("a player crashed"))?)?;
+        told
+    })?;
+    Ok((told, done.into_inner().unwrap_or_default()))
+}
+
+/// One connection: recipients one after the other, at least `pace` between the beginnings of two requests.
+fn player<'c>(
+    server: SocketAddr,
+    next: impl Fn() -> Option<&'c [Cue]>,
+    pace: Duration,
     interrupted: &AtomicBool,
     done: &Mutex<Vec<Played>>,
 ) -> anyhow::Result<()> {
@@ -68,10 +92,10 @@ fn player(
     let mut answers = BufReader::new(stream.try_clone()?);
     let mut requests = stream;
     let mut mine = Vec::new();
-    while let Some(recipient) = cues.get(next.fetch_add(1, Ordering::Relaxed)) {
+    'playing: while let Some(recipient) = next() {
         for cue in recipient {
             if interrupted.load(Ordering::Relaxed) {
-                return Ok(());
+                break 'playing;
             }
             let started = Instant::now();
             // The server is told to believe this machine's X-Forwarded-For, as it would a proxy's.
@@ -81,7 +105,9 @@ fn player(
             );
             requests.write_all(request.as_bytes())?;
             let event = answer(&mut answers)?;
-            mine.push(Played { event, played: cue.act.played, took: started.elapsed() });
+            let took = started.elapsed();
+            mine.push(Played { event, played: cue.act.played, took });
+            std::thread::sleep(pace.saturating_sub(took));
         }
     }
     done.lock().map_err(|_| anyhow::anyhow!("a player crashed"))?.append(&mut mine);
