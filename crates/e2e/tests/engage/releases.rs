@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use rusqlite::Connection;
 use signalbox_e2e::control::ControlHouse;
 use signalbox_e2e::environment::alone;
@@ -96,10 +96,20 @@ fn a_good_version_is_promoted_and_one_that_loses_clicks_is_rolled_back() -> Resu
     let targets = Targets::of(&installation)?;
     let load = Load::start(house.server.address, &targets, SOME);
 
-    let good = house.promote("2.0.0")?;
+    let (good, seen) = std::thread::scope(|threads| {
+        let deploying = threads.spawn(|| house.promote("2.0.0"));
+        let seen = wait_for(LIMIT, "all metrics are seen", || {
+            let status = house.run(&["status"])?.out;
+            let line = |name: &str| status.lines().any(|line| line.contains(name) && line.contains("against"));
+            ensure!(line("recording") && line("tracking accuracy"), "{status}");
+            Ok(status)
+        });
+        (deploying.join(), seen)
+    });
+    let good = good.ok().context("the deploy panicked")??;
+    eprintln!("{}", seen?);
     house.only("2.0.0")?;
-    let report = house.run(&["release", "status", "2.0.0", "--output", "json"])?;
-    ensure!(report.out.contains("\"recording\"") && report.out.contains("tracking accuracy"), "{report:?} {good:?}");
+    ensure!(good.out.contains("recording 100 % on 2.0.0 against 100 % on 1.0.0"), "{good:?}");
     wait_for(LIMIT, "the jobs move to the promoted version", || {
         let found = promoted(&house.edge.data)?;
         ensure!(found == (Some("2.0.0".into()), Some("2.0.0".into())), "{found:?}");
