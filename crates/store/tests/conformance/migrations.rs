@@ -15,6 +15,7 @@ on_both_engines!(
     looking_beside_a_migration_does_no_harm,
     a_changed_migration_is_refused,
     a_newer_schema_is_refused,
+    an_expanded_schema_runs_and_a_contracted_one_does_not,
     a_migration_that_fails_leaves_nothing,
     a_plan_writes_nothing,
     how_far_a_database_is,
@@ -47,7 +48,7 @@ fn exists(store: &Store, table: &str) -> bool {
 fn a_plan_tells_and_runs_nothing(place: &Place) {
     let store = place.open();
     let plan = store.migration_plan(&[FIRST, SECOND]).unwrap();
-    assert_eq!((plan.found, numbers(&plan)), (0, vec![1, 110, 120, 130]));
+    assert_eq!((plan.found, numbers(&plan)), (0, vec![1, 30, 110, 120, 130]));
     let (_, name, sql) = &plan.pending[1];
     assert_eq!(*name, "shelf");
     assert!(sql.contains("CREATE TABLE shelf") && !sql.contains('{'), "{sql}");
@@ -245,4 +246,23 @@ fn what_is_missing_is_named(place: &Place) {
     assert!(missing().is_empty(), "what is there beyond it does no harm: {:?}", missing());
     as_another(place, &["ALTER TABLE shelf DROP COLUMN label", "DROP TABLE reader"]);
     assert_eq!(missing(), ["reader", "shelf.label"]);
+}
+
+fn an_expanded_schema_runs_and_a_contracted_one_does_not(place: &Place) {
+    const NEXT: &[Migration] = &[step(140, "more", "CREATE TABLE more (id {key})")];
+    const LAST: &[Migration] =
+        &[Migration { contract: true, ..step(150, "less", "DROP TABLE shelf") }, step(160, "after", "CREATE TABLE z (id {key})")];
+    let store = place.open();
+    let error = store.require_runnable(&[FIRST]).unwrap_err();
+    assert!(error.to_string().contains("signalbox migrate"), "{error}");
+    store.migrate(&[FIRST], NOW).unwrap();
+    store.require_runnable(&[FIRST]).unwrap();
+    let error = store.require_runnable(&[FIRST, NEXT]).unwrap_err();
+    assert!(matches!(error, StoreError::NotMigrated { found: 130, needed: 140 }), "{error}");
+    store.migrate(&[FIRST, NEXT], NOW).unwrap();
+    store.require_runnable(&[FIRST]).unwrap();
+    store.migrate(&[FIRST, NEXT, LAST], NOW).unwrap();
+    let error = store.require_runnable(&[FIRST]).unwrap_err();
+    assert!(matches!(error, StoreError::TooNew { found: 150, known: 130 }), "{error}");
+    store.require_runnable(&[FIRST, NEXT, LAST]).unwrap();
 }
