@@ -49,7 +49,7 @@ fn a_plan_tells_and_runs_nothing(place: &Place) {
     let store = place.open();
     let plan = store.migration_plan(&[FIRST, SECOND]).unwrap();
     assert_eq!((plan.found, numbers(&plan)), (0, vec![1, 30, 110, 120, 130]));
-    let (_, name, sql) = &plan.pending[1];
+    let (_, name, sql) = &plan.pending[2];
     assert_eq!(*name, "shelf");
     assert!(sql.contains("CREATE TABLE shelf") && !sql.contains('{'), "{sql}");
     assert!(!exists(&store, "shelf") && !exists(&store, "node_lease"));
@@ -64,7 +64,7 @@ fn what_is_planned_is_run_in_order_and_once(place: &Place) {
     let applied = |features: &[&'static [Migration]]| {
         store.migrate(features, NOW).unwrap().iter().map(|step| (step.number, step.name)).collect::<Vec<_>>()
     };
-    assert_eq!(applied(&[FIRST]), [(1, "store"), (110, "shelf"), (130, "book")]);
+    assert_eq!(applied(&[FIRST]), [(1, "store"), (30, "instances"), (110, "shelf"), (130, "book")]);
     assert_eq!(applied(&[FIRST]), []);
     store.require_schema(&[FIRST]).unwrap();
     // A feature that came later may have a number in between.
@@ -76,7 +76,7 @@ fn what_is_planned_is_run_in_order_and_once(place: &Place) {
     let ledger = store.read_here(&Scope::all(), |conn| {
         conn.query(sql, &[], |row| Ok((row.int(0)?, row.text(1)?, row.int(2)? == NOW.0)))
     });
-    let names = [(1, "store"), (110, "shelf"), (120, "reader"), (130, "book")];
+    let names = [(1, "store"), (30, "instances"), (110, "shelf"), (120, "reader"), (130, "book")];
     assert_eq!(ledger.unwrap(), names.map(|(number, name)| (number, name.to_owned(), true)));
     let books = store.read_here(&Scope::all(), |conn| conn.query("SELECT id FROM book", &[], |row| row.int(0)));
     assert_eq!(books.unwrap(), [7], "every statement of a step was run, once");
@@ -102,7 +102,7 @@ fn starting_together_migrates_once(place: &Place) {
     let mut applied: Vec<i64> =
         outcomes.into_iter().flat_map(|outcome| outcome.unwrap()).map(|step| step.number).collect();
     applied.sort_unstable();
-    assert_eq!(applied, [1, 110, 120, 130]);
+    assert_eq!(applied, [1, 30, 110, 120, 130]);
     let books = place.open().read_here(&Scope::all(), |conn| conn.query("SELECT id FROM book", &[], |row| row.int(0)));
     assert_eq!(books.unwrap(), [7]);
 }
@@ -185,7 +185,7 @@ fn how_far_a_database_is(place: &Place) {
     store.begin().unwrap();
     store.begin().unwrap();
     assert_eq!(store.progress().unwrap(), Progress::Begun);
-    assert_eq!(numbers(&store.migration_plan(&[FIRST]).unwrap()), [1, 110, 130]);
+    assert_eq!(numbers(&store.migration_plan(&[FIRST]).unwrap()), [1, 30, 110, 130]);
     store.migrate(&[FIRST], NOW).unwrap();
     assert_eq!(store.progress().unwrap(), Progress::At(130));
     store.begin().unwrap();
