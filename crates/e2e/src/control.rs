@@ -131,10 +131,13 @@ threshold = 40
         Ok(std::fs::write(self.folder.join("release.toml"), text)?)
     }
 
-    /// Writes `release.toml` as it is, with its ports filled in.
+    /// Writes `release.toml` as it is given; `{ports}` and `{faults}` in it are filled in.
     pub fn write_text(&self, text: &str) -> Result<()> {
         let ports = format!("{}-{}", self.ports.0, self.ports.1);
-        Ok(std::fs::write(self.folder.join("release.toml"), text.replace("PORTS", &ports))?)
+        let faults = self.folder.join("faults").display().to_string();
+        let binary = self.binary.display().to_string();
+        let text = text.replace("{ports}", &ports).replace("{faults}", &faults).replace("{binary}", &binary);
+        Ok(std::fs::write(self.folder.join("release.toml"), text)?)
     }
 
     /// Where the manifest and its commands are.

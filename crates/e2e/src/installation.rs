@@ -95,6 +95,13 @@ impl Installation {
         Server::start(command.args(arguments))
     }
 
+    /// One instance behind an edge, of that version.
+    pub fn engage(&self, version: &str, arguments: &[&str]) -> Result<Server> {
+        let mut command = self.command(&["engage", "--listen", "127.0.0.1:0"]);
+        command.env("SIGNALBOX_INSTANCE_VERSION", version).env("SIGNALBOX_LIMITS_ENABLED", "false");
+        Server::start(command.args(arguments))
+    }
+
     pub fn mint_opens(&self, count: usize) -> Result<Vec<Link>> {
         self.mint(&["--kind", "open"], count)
     }

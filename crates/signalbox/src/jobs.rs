@@ -18,6 +18,8 @@ const TICK: Duration = Duration::from_millis(500);
 /// Whether this process does them.
 pub struct Jobs {
     leads: Arc<AtomicBool>,
+    /// There may be other instances.
+    shared: bool,
     claim: Option<Claim>,
 }
 
@@ -38,7 +40,12 @@ struct Claiming {
 impl Jobs {
     /// The one server of an installation does them.
     pub fn always() -> Self {
-        Self { leads: Arc::new(AtomicBool::new(true)), claim: None }
+        Self { leads: Arc::new(AtomicBool::new(true)), shared: false, claim: None }
+    }
+
+    /// An instance that does not project leaves them to others.
+    pub fn never() -> Self {
+        Self { leads: Arc::default(), shared: true, claim: None }
     }
 
     /// One of several instances does them while it has the lease.
@@ -61,7 +68,7 @@ impl Jobs {
             }
         };
         let thread = std::thread::Builder::new().name("jobs".into()).spawn(work)?;
-        Ok(Self { leads, claim: Some(Claim { stop, thread }) })
+        Ok(Self { leads, shared: true, claim: Some(Claim { stop, thread }) })
     }
 
     /// Holds while this process does them.
@@ -70,8 +77,8 @@ impl Jobs {
     }
 
     /// Whether there may be other instances.
-    pub fn are_leased(&self) -> bool {
-        self.claim.is_some()
+    pub fn are_shared(&self) -> bool {
+        self.shared
     }
 
     /// Gives them to another instance. Called when they have ended here.

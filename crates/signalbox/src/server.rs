@@ -124,7 +124,8 @@ impl Server {
         let metrics = Process::register(&registry, &version, started)?;
         let jobs = match &part.instance {
             None => Jobs::always(),
-            Some(version) => Jobs::leased(&installation, version)?,
+            Some(version) if settings.projector.enabled => Jobs::leased(&installation, version)?,
+            Some(_) => Jobs::never(),
         };
         let (projector, failing) = start_projector(&installation, &counters, &registry, jobs.leads())?;
         let wake = projector.as_ref().map(ProjectorThread::waker);
@@ -299,7 +300,7 @@ impl Server {
         }
         crate::output::line(&format!("signalbox {} listening on http://{}", self.version, self.address()))?;
         // Each instance would end the link of the one before.
-        let is_alone = !self.jobs.are_leased();
+        let is_alone = !self.jobs.are_shared();
         if is_alone && let Some(path) = self.installation.set_up_link()? {
             let link = self.installation.link_at(self.address(), &path);
             crate::output::line(&format!("nobody can sign in yet; make the owner here, within 24 hours:\n  {link}"))?;

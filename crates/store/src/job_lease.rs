@@ -107,10 +107,13 @@ impl Store {
     pub fn announce(&self, shares: &[VersionShare], epoch: u64, now: Micros) -> Result<(), StoreError> {
         let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
         self.write_here(&Scope::all(), |conn| {
-            conn.execute("DELETE FROM version_share WHERE epoch <= $1", &[epoch.into()])?;
+            let sql = "SELECT COALESCE(MAX(epoch), 0) FROM version_share";
+            if conn.first(sql, &[], |row| row.int(0))?.unwrap_or_default() > epoch {
+                return Ok(());
+            }
+            conn.execute("DELETE FROM version_share", &[])?;
             for share in shares {
-                let sql = "INSERT INTO version_share (version, weight, promoted, epoch, at) VALUES ($1, $2, $3, $4, $5)
-                    ON CONFLICT (version) DO NOTHING";
+                let sql = "INSERT INTO version_share (version, weight, promoted, epoch, at) VALUES ($1, $2, $3, $4, $5)";
                 let params = [
                     share.version.as_str().into(),
                     i64::from(share.weight).into(),

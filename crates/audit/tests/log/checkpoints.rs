@@ -97,7 +97,7 @@ fn a_running_checkpointer_writes_when_it_is_due_and_at_the_end(place: &Place) {
     let policy = Policy { entries: 5, every: Duration::from_secs(3600) };
     let clock = Arc::new(ManualClock::at(NOW));
     fill(&store, 4);
-    let running = Checkpointer::start(store.clone(), key, sinks, policy, clock).unwrap();
+    let running = Checkpointer::start(store.clone(), key, sinks, policy, clock, Arc::new(true.into())).unwrap();
     fill(&store, 3);
     // Neither the folder of the file nor the log's socket is there yet: it is tried again.
     std::thread::sleep(Duration::from_millis(1500));

@@ -16,5 +16,5 @@ pub use firsts::{FirstKey, KEY_MATCHES, first_columns, read_first_key};
 pub use project::{Projected, Projector};
 pub use running::{ProjectorMetrics, ProjectorThread, RunningSettings, catch_up};
 pub use supply::{supply_hits, supply_wanted};
-pub use versions::{VERSION, VersionCounts, VersionKey, is_hit, read_version_key, version_columns};
+pub use versions::{RenderedBy, VERSION, VersionCounts, VersionKey, is_hit, read_version_key, version_columns};
 pub use write::{Relabelled, relabel};

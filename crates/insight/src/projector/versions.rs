@@ -1,6 +1,6 @@
 //! Which version did what: the version that served an event, the one that rendered its message, and how often.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use signalbox_events::kind::Kind;
 use signalbox_events::record::hint;
 use signalbox_store::{Column, Conn, Insert, Row, StoreError, Type};
@@ -119,30 +119,52 @@ pub fn version_columns(rows: &[(VersionKey, i64)]) -> [Column<'_>; 6] {
 
 /// The versions that rendered messages: those through which their first `sent` event was accepted.
 #[derive(Debug, Default)]
-pub(super) struct Rendered {
+pub struct RenderedBy {
     names: Interned,
-    of: FxHashMap<(i64, i64), Option<usize>>,
+    of: FxHashMap<(i64, i64), usize>,
+}
+
+impl RenderedBy {
+    /// Takes note of a `sent` event; the first one counts.
+    pub fn note(&mut self, principal: i64, message: i64, served: &str) {
+        let place = self.names.place(served);
+        self.of.entry((principal, message)).or_insert(place);
+    }
+
+    /// Who rendered a message.
+    pub fn of(&self, principal: i64, message: i64) -> Option<&str> {
+        self.of.get(&(principal, message)).map(|place| self.names.0[*place].as_str())
+    }
+}
+
+/// The same for a batch, with what the store knows.
+#[derive(Debug, Default)]
+pub(super) struct Rendered {
+    known: RenderedBy,
+    /// Messages that were looked up.
+    asked: FxHashSet<(i64, i64)>,
 }
 
 impl Rendered {
     /// Takes in what the store says of a message.
     pub(super) fn supply(&mut self, principal: i64, message: i64, rendered: Option<&str>) {
-        let place = rendered.map(|name| self.names.place(name));
-        self.of.entry((principal, message)).or_insert(place);
+        if let (true, Some(name)) = (self.asked.insert((principal, message)), rendered) {
+            self.known.note(principal, message, name);
+        }
     }
 
     /// Fills in who rendered the message of each draft, as it was known when the event came.
     pub(super) fn assign(&mut self, conn: &mut Conn<'_>, drafts: &mut [Draft<'_>]) -> Result<(), StoreError> {
-        if self.of.len() > MOST_REMEMBERED {
-            self.of.clear();
+        if self.asked.len() > MOST_REMEMBERED {
+            *self = Self::default();
         }
         self.learn(conn, drafts)?;
         for draft in drafts.iter_mut().filter(|draft| draft.message != 0) {
-            let entry = self.of.entry((draft.record.principal, draft.message)).or_default();
-            if draft.kind == Kind::Sent && entry.is_none() {
-                *entry = Some(self.names.place(draft.version));
+            let (principal, message) = (draft.record.principal, draft.message);
+            if draft.kind == Kind::Sent {
+                self.known.note(principal, message, draft.version);
             }
-            draft.rendered = entry.map(|place| self.names.0[place].clone());
+            draft.rendered = self.known.of(principal, message).map(str::to_owned);
         }
         Ok(())
     }
@@ -152,7 +174,7 @@ impl Rendered {
         let mut unknown: Vec<(i64, i64)> = drafts
             .iter()
             .map(|draft| (draft.record.principal, draft.message))
-            .filter(|key| key.1 != 0 && !self.of.contains_key(key))
+            .filter(|key| key.1 != 0 && !self.asked.contains(key))
             .collect();
         unknown.sort_unstable();
         unknown.dedup();
@@ -165,12 +187,13 @@ impl Rendered {
         conn.lookup(sql, &keys, &mut |row| {
             self.supply(row.int(0)?, row.int(1)?, row.opt_text(2)?.as_deref());
             Ok(())
-        })
+        })?;
+        unknown.into_iter().for_each(|(principal, message)| self.supply(principal, message, None));
+        Ok(())
     }
 
     /// Who rendered a message.
     pub(super) fn of(&self, principal: i64, message: i64) -> Option<&str> {
-        let place = (*self.of.get(&(principal, message))?)?;
-        self.names.0.get(place).map(String::as_str)
+        self.known.of(principal, message)
     }
 }

@@ -8,8 +8,8 @@ use signalbox_store::{Column, Conn, Insert, Row, Scope, Store, StoreError, Type,
 
 use super::recompute::Figures;
 use crate::projector::{
-    CLIENT, COUNTER, ClientKey, ConversionKey, CounterKey, Counts, FirstKey, Span, VERSION, VersionKey, read_first_key,
-    read_version_key, version_columns,
+    CLIENT, COUNTER, ClientKey, ConversionKey, CounterKey, Counts, FirstKey, RenderedBy, Span, VERSION, VersionKey,
+    read_first_key, read_version_key, version_columns,
 };
 
 /// Rows that differ between what is stored and what was computed.
@@ -299,7 +299,7 @@ fn correct_span(conn: &mut Conn<'_>, of_span: &OfSpan) -> Result<(), StoreError>
 }
 
 /// Corrects every row that differs.
-pub(super) fn correct(conn: &mut Conn<'_>, all: &All) -> Result<(), StoreError> {
+pub(super) fn correct(conn: &mut Conn<'_>, all: &All, rendered: &RenderedBy) -> Result<(), StoreError> {
     for of_span in &all.spans {
         correct_span(conn, of_span)?;
     }
@@ -331,7 +331,7 @@ pub(super) fn correct(conn: &mut Conn<'_>, all: &All) -> Result<(), StoreError> 
         vec![key.principal.into(), key.campaign.into(), key.hour.into(), key.currency.as_str().into()]
     })?;
     correct_versions(conn, &all.versions)?;
-    correct_state(conn, all)
+    correct_state(conn, all, rendered)
 }
 
 fn correct_versions(conn: &mut Conn<'_>, versions: &Differing<VersionKey, i64>) -> Result<(), StoreError> {
@@ -343,7 +343,7 @@ fn correct_versions(conn: &mut Conn<'_>, versions: &Differing<VersionKey, i64>) 
     })
 }
 
-fn correct_state(conn: &mut Conn<'_>, all: &All) -> Result<(), StoreError> {
+fn correct_state(conn: &mut Conn<'_>, all: &All, rendered: &RenderedBy) -> Result<(), StoreError> {
     let rows = &all.firsts.write;
     let ints = |each: fn(&(FirstKey, (i64, i64))) -> i64| Column::Ints(rows.iter().map(each).collect());
     replace(
@@ -386,15 +386,24 @@ fn correct_state(conn: &mut Conn<'_>, all: &All) -> Result<(), StoreError> {
     replace(
         conn,
         "message_state",
-        &[("principal_id", INT), ("message_id", INT), ("sent_at", INT), ("delivered_at", INT), ("first_hit", INT)],
+        &[
+            ("principal_id", INT),
+            ("message_id", INT),
+            ("sent_at", INT),
+            ("delivered_at", INT),
+            ("first_hit", INT),
+            ("rendered", Type::Text),
+        ],
         "ON CONFLICT (principal_id, message_id)
-            DO UPDATE SET sent_at = excluded.sent_at, delivered_at = excluded.delivered_at, first_hit = excluded.first_hit",
+            DO UPDATE SET sent_at = excluded.sent_at, delivered_at = excluded.delivered_at, first_hit = excluded.first_hit,
+                rendered = COALESCE(message_state.rendered, excluded.rendered)",
         &[
             Column::Ints(rows.iter().map(|row| row.0.0).collect()),
             Column::Ints(rows.iter().map(|row| row.0.1).collect()),
             Column::OptInts(rows.iter().map(|row| row.1.sent_at).collect()),
             Column::OptInts(rows.iter().map(|row| row.1.delivered_at).collect()),
             Column::OptInts(rows.iter().map(|row| row.1.first_hit).collect()),
+            Column::OptTexts(rows.iter().map(|row| rendered.of(row.0.0, row.0.1)).collect()),
         ],
     )?;
     remove(

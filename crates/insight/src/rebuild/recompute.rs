@@ -9,7 +9,7 @@ use signalbox_events::judge::{Fold, Hit, MessageState, Reasons, SourceRecord, we
 use signalbox_events::kind::{Class, Kind};
 use signalbox_store::{Column, Conn, Scope, Store, StoreError};
 
-use crate::projector::{Agents, ClientKey, ConversionKey, CounterKey, Counts, FirstKey, supply_hits};
+use crate::projector::{Agents, ClientKey, ConversionKey, CounterKey, Counts, FirstKey, RenderedBy, supply_hits};
 use crate::stretch;
 
 const PAGE: i64 = 20_000;
@@ -33,6 +33,8 @@ pub(super) struct Figures {
     pub(super) sums: Sums,
     pub(super) messages: FxHashMap<(i64, i64), MessageState>,
     pub(super) sources: FxHashMap<(i64, u128), SourceRecord>,
+    /// The versions that rendered messages.
+    pub(super) rendered: RenderedBy,
     /// By seq, from `first_seq` on: what was computed, and what the store holds.
     first_seq: i64,
     reasons: Vec<(Reasons, Reasons)>,
@@ -164,6 +166,7 @@ impl Figures {
             sums: Sums::default(),
             messages: FxHashMap::default(),
             sources: FxHashMap::default(),
+            rendered: RenderedBy::default(),
             first_seq: 0,
             reasons: Vec::new(),
             fold: Fold::new(true),
@@ -278,6 +281,9 @@ impl Figures {
             self.reasons[place].0 = change.after;
         }
         for row in rows.iter() {
+            if row.hit.kind == Kind::Sent && row.hit.message != 0 {
+                self.rendered.note(row.hit.principal, row.hit.message, &row.served);
+            }
             let reasons = self.fold.reasons(row.hit.seq);
             let place = (row.hit.seq - self.first_seq) as usize;
             self.reasons.resize(place, (Reasons::NONE, Reasons::NONE));

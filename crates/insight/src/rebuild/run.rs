@@ -107,7 +107,7 @@ fn compare_and_correct(
         for part in changes.chunks(PART) {
             relabel(conn, part)?;
         }
-        compare::correct(conn, &all)?;
+        compare::correct(conn, &all, &figures.rendered)?;
         let sql = format!(
             "UPDATE event SET rule_version = $1 WHERE rule_version <> $1 AND class <> {}",
             Class::Unjudged.code()

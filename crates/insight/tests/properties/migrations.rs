@@ -11,7 +11,12 @@ use crate::rows::rows;
 use crate::sample::{FLOOR, append, logs};
 
 /// Takes the schema back to where it was before stretches and days.
-const BACK: [&str; 10] = [
+const BACK: [&str; 15] = [
+    "DROP TABLE version_counter",
+    "DROP TABLE synthetic_event",
+    "ALTER TABLE event DROP COLUMN rendered",
+    "ALTER TABLE message_state DROP COLUMN rendered",
+    "DELETE FROM schema_migration WHERE number = 31",
     "DROP TABLE counter_day",
     "DROP TABLE client_counter_day",
     "DROP INDEX event_recipient",
@@ -30,13 +35,15 @@ fn earlier_stores_come_out_the_same(engine: fn() -> Place, cases: u32) {
         let store = prepared(&place);
         append(&mut store.log().writer(FLOOR).expect("a writer"), &log);
         drain(&mut projector(&store));
-        let expected = rows(&store);
+        // Nobody knows who rendered what came before.
+        let rendered = ["rendered", "message_rendered"];
+        let expected = rows(&store).without(&rendered);
         let back = store.write_here(&Scope::all(), |conn| {
             BACK.iter().try_for_each(|statement| conn.execute(statement, &[]).map(drop))
         });
         back.expect("the schema goes back");
         store.migrate(&[MIGRATIONS], Micros(2)).expect("the schema comes forward");
-        rows(&store).same_as(&expected, "after the migration")
+        rows(&store).without(&rendered).same_as(&expected, "after the migration")
     });
 }
 

@@ -12,7 +12,10 @@ use crate::rows::rows;
 use crate::sample::{FLOOR, append, logs};
 
 /// Ways to spoil one row of a table: how it is spoiled, and what names a row of it.
-const DAMAGE: [(&str, &str, &str); 23] = [
+const DAMAGE: [(&str, &str, &str); 26] = [
+    ("UPDATE version_counter SET total = total + 1", "version_counter", VERSION),
+    ("DELETE FROM version_counter", "version_counter", VERSION),
+    ("INSERT INTO version_counter VALUES ('9', '8', 1, 8, 1, 5)", "", ""),
     ("UPDATE counter SET total = total + 3", "counter", COUNTER),
     ("UPDATE counter SET uniques = uniques - 1", "counter", COUNTER),
     ("DELETE FROM counter", "counter", COUNTER),
@@ -37,6 +40,7 @@ const DAMAGE: [(&str, &str, &str); 23] = [
     ("UPDATE event SET reasons = 32, class = 3, score = 950", "event", "seq"),
     ("UPDATE event SET class = 4 - class, score = 1000 - score", "event", "seq"),
 ];
+const VERSION: &str = "served, rendered, hit, kind, class";
 const COUNTER: &str = "principal_id, campaign_id, hour, link_id, kind, class";
 const CLIENT: &str = "principal_id, campaign_id, hour, kind, class, client, device";
 const CONVERSION: &str = "principal_id, campaign_id, hour, currency";

@@ -10,7 +10,7 @@ use signalbox_store::{Conn, Row, Scope, Store, StoreError};
 pub struct Rows(BTreeMap<&'static str, Vec<String>>);
 
 /// What the columns of a query are: `n` a name's id, `i` a number, `t` a text, `b` bytes.
-const TABLES: [(&str, &str, &str); 9] = [
+const TABLES: [(&str, &str, &str); 12] = [
     (
         "event",
         "itinnnniibtiitttiiii",
@@ -45,6 +45,17 @@ const TABLES: [(&str, &str, &str); 9] = [
     ),
     ("first_hit", "iniinnii", "principal_id, campaign_id, kind, class, link_id, recipient_id, seq, hour FROM first_hit"),
     ("message_state", "iniii", "principal_id, message_id, COALESCE(sent_at, -1), COALESCE(delivered_at, -1), COALESCE(first_hit, -1) FROM message_state"),
+    (
+        "version_counter",
+        "tiiii",
+        "served, hit, kind, class, CAST(SUM(total) AS BIGINT) FROM version_counter GROUP BY served, hit, kind, class HAVING SUM(total) <> 0",
+    ),
+    (
+        "rendered",
+        "ttiiii",
+        "served, rendered, hit, kind, class, total FROM version_counter WHERE rendered <> '' AND total <> 0",
+    ),
+    ("message_rendered", "int", "principal_id, message_id, rendered FROM message_state WHERE rendered IS NOT NULL"),
     ("source_record", "ibii", "principal_id, source, judged, machine FROM source_record WHERE judged <> 0 OR machine <> 0"),
 ];
 
@@ -92,6 +103,12 @@ pub fn rows(store: &Store) -> Rows {
 impl Rows {
     pub fn count(&self, table: &str) -> usize {
         self.0[table].len()
+    }
+
+    /// Without these tables.
+    pub fn without(mut self, tables: &[&str]) -> Self {
+        self.0.retain(|table, _| !tables.contains(table));
+        self
     }
 
     /// Fails with the lines that only one of both has.

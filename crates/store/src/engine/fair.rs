@@ -70,10 +70,13 @@ impl SoleLock {
 
 fn open(data: &Path, name: &str, kind: &str) -> Result<File, StoreError> {
     let folder = data.join(FOLDER);
-    DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
     let path = folder.join(format!("{name}.{kind}"));
-    let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-    open.map_err(|error| StoreError::Io(format!("{}: {error}", path.display())))
+    let told = |error: std::io::Error| match error.kind() {
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => StoreError::ReadOnly,
+        _ => StoreError::Io(format!("{}: {error}", path.display())),
+    };
+    DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(told)?;
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(told)
 }
 
 fn wait(file: &File) -> Result<(), StoreError> {

@@ -142,7 +142,10 @@ impl ReadOnly {
         let mounted = Self(place);
         for entry in fs::read_dir(folder).unwrap() {
             let entry = entry.unwrap();
-            fs::copy(entry.path(), mounted.0.path().join(entry.file_name())).unwrap();
+            // The folder of locks is made anew where it can be.
+            if entry.file_type().unwrap().is_file() {
+                fs::copy(entry.path(), mounted.0.path().join(entry.file_name())).unwrap();
+            }
         }
         run("mount", &["-o", "remount,ro", &path]);
         mounted

@@ -15,6 +15,7 @@ on_both_engines!(
     looking_beside_a_migration_does_no_harm,
     a_changed_migration_is_refused,
     a_newer_schema_is_refused,
+    an_expanded_schema_runs_and_a_contracted_one_does_not,
     a_migration_that_fails_leaves_nothing,
     a_plan_writes_nothing,
     how_far_a_database_is,
@@ -47,8 +48,8 @@ fn exists(store: &Store, table: &str) -> bool {
 fn a_plan_tells_and_runs_nothing(place: &Place) {
     let store = place.open();
     let plan = store.migration_plan(&[FIRST, SECOND]).unwrap();
-    assert_eq!((plan.found, numbers(&plan)), (0, vec![1, 110, 120, 130]));
-    let (_, name, sql) = &plan.pending[1];
+    assert_eq!((plan.found, numbers(&plan)), (0, vec![1, 30, 110, 120, 130]));
+    let (_, name, sql) = &plan.pending[2];
     assert_eq!(*name, "shelf");
     assert!(sql.contains("CREATE TABLE shelf") && !sql.contains('{'), "{sql}");
     assert!(!exists(&store, "shelf") && !exists(&store, "node_lease"));
@@ -63,7 +64,7 @@ fn what_is_planned_is_run_in_order_and_once(place: &Place) {
     let applied = |features: &[&'static [Migration]]| {
         store.migrate(features, NOW).unwrap().iter().map(|step| (step.number, step.name)).collect::<Vec<_>>()
     };
-    assert_eq!(applied(&[FIRST]), [(1, "store"), (110, "shelf"), (130, "book")]);
+    assert_eq!(applied(&[FIRST]), [(1, "store"), (30, "instances"), (110, "shelf"), (130, "book")]);
     assert_eq!(applied(&[FIRST]), []);
     store.require_schema(&[FIRST]).unwrap();
     // A feature that came later may have a number in between.
@@ -75,7 +76,7 @@ fn what_is_planned_is_run_in_order_and_once(place: &Place) {
     let ledger = store.read_here(&Scope::all(), |conn| {
         conn.query(sql, &[], |row| Ok((row.int(0)?, row.text(1)?, row.int(2)? == NOW.0)))
     });
-    let names = [(1, "store"), (110, "shelf"), (120, "reader"), (130, "book")];
+    let names = [(1, "store"), (30, "instances"), (110, "shelf"), (120, "reader"), (130, "book")];
     assert_eq!(ledger.unwrap(), names.map(|(number, name)| (number, name.to_owned(), true)));
     let books = store.read_here(&Scope::all(), |conn| conn.query("SELECT id FROM book", &[], |row| row.int(0)));
     assert_eq!(books.unwrap(), [7], "every statement of a step was run, once");
@@ -101,7 +102,7 @@ fn starting_together_migrates_once(place: &Place) {
     let mut applied: Vec<i64> =
         outcomes.into_iter().flat_map(|outcome| outcome.unwrap()).map(|step| step.number).collect();
     applied.sort_unstable();
-    assert_eq!(applied, [1, 110, 120, 130]);
+    assert_eq!(applied, [1, 30, 110, 120, 130]);
     let books = place.open().read_here(&Scope::all(), |conn| conn.query("SELECT id FROM book", &[], |row| row.int(0)));
     assert_eq!(books.unwrap(), [7]);
 }
@@ -184,7 +185,7 @@ fn how_far_a_database_is(place: &Place) {
     store.begin().unwrap();
     store.begin().unwrap();
     assert_eq!(store.progress().unwrap(), Progress::Begun);
-    assert_eq!(numbers(&store.migration_plan(&[FIRST]).unwrap()), [1, 110, 130]);
+    assert_eq!(numbers(&store.migration_plan(&[FIRST]).unwrap()), [1, 30, 110, 130]);
     store.migrate(&[FIRST], NOW).unwrap();
     assert_eq!(store.progress().unwrap(), Progress::At(130));
     store.begin().unwrap();
@@ -245,4 +246,23 @@ fn what_is_missing_is_named(place: &Place) {
     assert!(missing().is_empty(), "what is there beyond it does no harm: {:?}", missing());
     as_another(place, &["ALTER TABLE shelf DROP COLUMN label", "DROP TABLE reader"]);
     assert_eq!(missing(), ["reader", "shelf.label"]);
+}
+
+fn an_expanded_schema_runs_and_a_contracted_one_does_not(place: &Place) {
+    const NEXT: &[Migration] = &[step(140, "more", "CREATE TABLE more (id {key})")];
+    const LAST: &[Migration] =
+        &[Migration { contract: true, ..step(150, "less", "DROP TABLE shelf") }, step(160, "after", "CREATE TABLE z (id {key})")];
+    let store = place.open();
+    let error = store.require_runnable(&[FIRST]).unwrap_err();
+    assert!(error.to_string().contains("signalbox migrate"), "{error}");
+    store.migrate(&[FIRST], NOW).unwrap();
+    store.require_runnable(&[FIRST]).unwrap();
+    let error = store.require_runnable(&[FIRST, NEXT]).unwrap_err();
+    assert!(matches!(error, StoreError::NotMigrated { found: 130, needed: 140 }), "{error}");
+    store.migrate(&[FIRST, NEXT], NOW).unwrap();
+    store.require_runnable(&[FIRST]).unwrap();
+    store.migrate(&[FIRST, NEXT, LAST], NOW).unwrap();
+    let error = store.require_runnable(&[FIRST]).unwrap_err();
+    assert!(matches!(error, StoreError::TooNew { found: 150, known: 130 }), "{error}");
+    store.require_runnable(&[FIRST, NEXT, LAST]).unwrap();
 }
