@@ -87,7 +87,10 @@ impl Store {
     ) -> Result<T, StoreError> {
         let mut done = None;
         let undone = self.write_here(&Scope::all(), |conn| -> Result<(), StoreError> {
-            conn.script("CREATE SCHEMA snapshot_rehearsal; SET LOCAL search_path TO snapshot_rehearsal", "a rehearsal")?;
+            conn.script(
+                "CREATE SCHEMA snapshot_rehearsal; SET LOCAL search_path TO snapshot_rehearsal",
+                "a rehearsal",
+            )?;
             conn.build(features, ledger)?;
             done = Some(fill(conn)?);
             Err(StoreError::Aborted("a rehearsal is always undone".into()))
