@@ -48,7 +48,8 @@ impl House {
     /// A place for a copy.
     fn place(&mut self) -> Result<Installation> {
         self.copies += 1;
-        let url = self.cluster.as_ref().map(|cluster| cluster.database(&format!("copy_{}", self.copies))).transpose()?;
+        let url =
+            self.cluster.as_ref().map(|cluster| cluster.database(&format!("copy_{}", self.copies))).transpose()?;
         Installation::to_be(self.file(&format!("copy-{}", self.copies)), url)
     }
 
@@ -99,7 +100,12 @@ fn under_load(mut house: House, rounds: u32) -> Result<()> {
         let balance = before.balance(&stored);
         ensure!(balance.unknown.is_empty() && balance.doubled.is_empty() && balance.partial.is_empty(), "{balance}");
         let manifest = &made["manifest"];
-        eprintln!("{round}: {} events, cursor {}, {} waiting", stored.len(), manifest["seq"], manifest["log"]["waiting"]);
+        eprintln!(
+            "{round}: {} events, cursor {}, {} waiting",
+            stored.len(),
+            manifest["seq"],
+            manifest["log"]["waiting"]
+        );
         std::fs::remove_file(house.file(&name))?;
     }
     let balance = before.balance(&house.original.export()?);

@@ -82,11 +82,7 @@ fn projector(failing_since: i64, now: i64) -> Status {
 impl Health {
     async fn components(&self) -> (Vec<Component>, bool) {
         let pass_unless = |bad: bool| if bad { Status::Fail } else { Status::Pass };
-        let answer = tokio::time::timeout(
-            PATIENCE,
-            self.store.read(Scope::all(), |conn| conn.held()),
-        )
-        .await;
+        let answer = tokio::time::timeout(PATIENCE, self.store.read(Scope::all(), |conn| conn.held())).await;
         let waiting = self.intake.waiting();
         let intake = match self.store.health().poisoned() {
             Some(_) => Status::Fail,

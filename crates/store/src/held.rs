@@ -21,7 +21,9 @@ impl Conn<'_> {
     /// Whether nothing may go out of this store: no mail, no webhook.
     pub fn held(&mut self) -> Result<Option<Held>, StoreError> {
         let sql = match &self.engine {
-            Engine::Sqlite(_) => "SELECT CAST(COUNT(*) AS BIGINT) FROM sqlite_master WHERE type = 'table' AND name = $1",
+            Engine::Sqlite(_) => {
+                "SELECT CAST(COUNT(*) AS BIGINT) FROM sqlite_master WHERE type = 'table' AND name = $1"
+            }
             Engine::Postgres(_) => {
                 "SELECT COUNT(*)::bigint FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname = $1"
             }

@@ -1,15 +1,17 @@
 //! Signalbox itself as the service: its store is saved, restored into a sandbox and migrated without a command of the manifest.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use signalbox_e2e::control::{Askers, ControlHouse};
-use signalbox_e2e::environment;
 use signalbox_e2e::installation::Installation;
+use signalbox_e2e::{environment, process};
 
-/// `smoke-ok` decides whether the suite passes; the copy says of itself that nothing goes out of it.
-const SMOKE: &str = r#"test -e smoke-ok && curl -sf http://127.0.0.1:{port}/health | grep -o '"held":true'"#;
+/// `smoke-ok` decides whether the suite passes; what staging says of itself is kept.
+const SMOKE: &str = "test -e smoke-ok && curl -sf http://127.0.0.1:{port}/health && echo && \
+                     for process in $$ $(pgrep -f -- '--data {data}'); do readlink /proc/$process/ns/net; done";
 
 fn manifest(sandbox: &str) -> Result<String> {
     let binary = environment::binary()?;
@@ -68,6 +70,11 @@ fn readiness(house: &ControlHouse, version: &str) -> Result<Value> {
     serde_json::from_str(&ended.out).with_context(|| format!("{ended:?}"))
 }
 
+/// What the suite said in a release.
+fn smoke(house: &ControlHouse, number: u32) -> Result<String> {
+    Ok(std::fs::read_to_string(house.edge.data.join(format!("control/services/signalbox/{number}/smoke.log")))?)
+}
+
 #[test]
 fn each_release_proves_its_snapshot_in_a_sandbox() -> Result<()> {
     let _alone = environment::alone()?;
@@ -102,10 +109,16 @@ fn each_release_proves_its_snapshot_in_a_sandbox() -> Result<()> {
         ensure!(said(&journal, words), "nobody said {words:?}: {journal:?}");
     }
     let folder = house.edge.data.join("control/services/signalbox/2");
-    ensure!(std::fs::read_to_string(folder.join("smoke.log"))?.contains("\"held\":true"));
+    ensure!(
+        !smoke(&house, 1)?.contains("held") && smoke(&house, 2)?.contains("\"held\":true"),
+        "the copy says what it is"
+    );
     ensure!(!folder.join("copy").exists(), "the copy is removed");
-    ensure!(instances_in_a_sandbox(&house.edge.data)? >= 2, "staging runs in a network namespace");
-    let stored = installation.count()?;
+    let networks: BTreeSet<String> =
+        smoke(&house, 2)?.lines().filter(|line| line.starts_with("net:[")).map(str::to_owned).collect();
+    ensure!(networks.len() == 2, "staging has a network of its own: {networks:?}");
+    // Beside a projector that catches up on a busy machine a command may find the store locked for a while.
+    let stored = process::wait_for(Duration::from_secs(120), "the count of events", || installation.count())?;
     ensure!(stored as u64 >= asked.answered, "{stored} of {}", asked.answered);
 
     // What was measured is evidence: of the database, of the restore, and of the baseline of the version before.
@@ -145,15 +158,14 @@ fn each_release_proves_its_snapshot_in_a_sandbox() -> Result<()> {
     let fourth = house.deploy("4.0.0")?;
     ensure!(fourth.code == 4 && fourth.out.contains("write --data {data}"), "{fourth:?}");
     house.only("2.0.0")?;
-    control.terminate()
-}
 
-/// How many instances were started in a sandbox.
-fn instances_in_a_sandbox(data: &Path) -> Result<usize> {
-    let mut found = 0;
-    for entry in std::fs::read_dir(data.join("control"))?.chain(std::fs::read_dir(data.join("instances"))?) {
-        let spec = std::fs::read_to_string(entry?.path().join("spec.json")).unwrap_or_default();
-        found += usize::from(spec.contains("no-network"));
-    }
-    Ok(found)
+    // A way back is measured by its own journal.
+    house.write_text(&manifest("")?)?;
+    let back = house.run(&["rollback", "--watch", "--timeout", "300s"])?;
+    ensure!(back.code == 0, "{back:?}");
+    house.only("1.0.0")?;
+    let report = readiness(&house, "5.0.0")?;
+    let rollback = check(&report, "automation.rollback")?;
+    ensure!(rollback["judgement"] == "pass" && rollback["said"].to_string().contains("passed in"), "{rollback}");
+    control.terminate()
 }

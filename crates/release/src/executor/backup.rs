@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use super::{commands, measured, own_store};
 use super::journal_file::sync_folder;
 use super::release::Release;
+use super::{commands, measured, own_store};
 use crate::model::manifest::Migrations;
 use crate::model::migration::{Applied, Set, read};
 use crate::model::plan::{Action, Plan};

@@ -8,13 +8,11 @@ use signalbox_core::setting::Period;
 use signalbox_core::time::Micros;
 
 use super::journal_file::JournalFile;
-use super::release::Release;
-use crate::model::machine::{Direction, Event, Journal, Outcome};
+use super::release::{Kind, Release, Request};
+use crate::model::machine::{Direction, Event, Journal, Outcome, Record};
 use crate::model::plan::{Action, Plan, Undo};
-use crate::model::readiness::{
-    Backup, Baseline, Drill, Evidence, Fact, LoadTest, Rehearsal, SourceOfFact, Tests,
-};
-use crate::model::value::{Digest, Version};
+use crate::model::readiness::{Backup, Baseline, Drill, Evidence, Fact, LoadTest, Rehearsal, SourceOfFact, Tests};
+use crate::model::value::{Digest, Percent, Version};
 
 /// Its name in the folder of the release.
 const FILE: &str = "measured.json";
@@ -125,7 +123,7 @@ pub(super) fn fill(release: &Release, plan: &Plan, evidence: &mut Evidence) -> R
             }
         }
         if evidence.rollback_rehearsed.is_none() {
-            evidence.rollback_rehearsed = JournalFile::read(&folder).ok().as_ref().and_then(way_back);
+            evidence.rollback_rehearsed = way_back_of(&folder);
         }
     }
     Ok(())
@@ -140,7 +138,34 @@ pub(super) fn load_before(release: &Release) -> Option<(Version, LoadTest)> {
     })
 }
 
-/// How long the way back took that a journal tells of: from the decision until all traffic was seen at the old version.
+/// How long the way back took that a release tells of: from the decision until all traffic was seen at the old version.
+fn way_back_of(folder: &Path) -> Option<Fact<Rehearsal>> {
+    let request: Request = crate::disk::load_json(&folder.join("request.json")).ok()??;
+    let journal = JournalFile::read(folder).ok()?;
+    match request.kind {
+        Kind::Deploy => way_back(&journal),
+        Kind::Rollback => went_back(&journal),
+    }
+}
+
+/// A release that was a way back itself.
+fn went_back(journal: &Journal) -> Option<Fact<Rehearsal>> {
+    let (plan, records) = (journal.plan(), journal.records());
+    let all = |id| matches!(plan.step(id).map(|step| &step.action), Some(Action::SetWeight { weight, .. }) if *weight == Percent::ALL);
+    let routed = records
+        .iter()
+        .find(|record| matches!(&record.event, Event::Confirm { step, direction: Direction::Do, .. } if all(*step)));
+    let Event::Ended { outcome, .. } = &records.last()?.event else { return None };
+    Some(rehearsal(plan, records.first()?, routed.or(records.last())?, *outcome == Outcome::Promoted))
+}
+
+fn rehearsal(plan: &Plan, from: &Record, until: &Record, passed: bool) -> Fact<Rehearsal> {
+    let took = Period(Duration::from_micros(u64::try_from(until.at.0 - from.at.0).unwrap_or(0)));
+    let reference = format!("journal {} to {}", from.seq, until.seq);
+    Fact { value: Rehearsal { passed, took }, source: source(&plan.to, &reference, until.at) }
+}
+
+/// A release that was taken back.
 fn way_back(journal: &Journal) -> Option<Fact<Rehearsal>> {
     let (plan, records) = (journal.plan(), journal.records());
     let back = records.iter().find(|record| matches!(record.event, Event::RollbackBegun { .. }))?;
@@ -164,8 +189,5 @@ fn way_back(journal: &Journal) -> Option<Fact<Rehearsal>> {
         (Outcome::NeedsHands, _) if moved => last,
         _ => return None,
     };
-    let took = Period(Duration::from_micros(u64::try_from(until.at.0 - back.at.0).unwrap_or(0)));
-    let passed = *outcome == Outcome::RolledBack;
-    let reference = format!("journal {} to {}", back.seq, until.seq);
-    Some(Fact { value: Rehearsal { passed, took }, source: source(&plan.to, &reference, until.at) })
+    Some(rehearsal(plan, back, until, *outcome == Outcome::RolledBack))
 }

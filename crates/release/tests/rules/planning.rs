@@ -45,6 +45,36 @@ fn a_plan_has_eight_phases_and_its_steps_in_the_right_order() {
     assert_eq!(scales, [1, 2, 4]);
 }
 
+#[test]
+fn signalbox_itself_needs_no_commands_for_its_store() {
+    let text = format!("{LEAST}kind = \"engage\"\n[staging]\n[[staging.probe]]\npath = \"/\"\n");
+    let engage = manifest(&text);
+    let plan = planned(&engage, &live(&engage, "1.0.0"), None).unwrap().unwrap();
+    let words: Vec<&str> = plan.steps().map(|step| step.action.word()).collect();
+    let wanted = ["backup", "verify_backup", "restore_copy", "migrate_copy", "start_staging", "migrate_own", "scale"];
+    let places: Vec<usize> = wanted.iter().map(|word| words.iter().position(|one| one == word).unwrap()).collect();
+    assert!(places.is_sorted(), "{words:?}");
+    assert_eq!(plan.point_of_no_return, None, "the old version runs on what the new one brings");
+    let refused = |plan: &Plan| {
+        let lints = lint(plan, &engage, monday()).into_iter();
+        lints.filter(|lint| lint.severity == Severity::Refuses).map(|lint| lint.code.word()).collect::<Vec<_>>()
+    };
+    assert!(refused(&plan).is_empty(), "{:?}", refused(&plan));
+    let mut unsaved = plan.clone();
+    unsaved.phases.iter_mut().for_each(|phase| phase.steps.retain(|step| step.action != Action::VerifyBackup));
+    unsaved.hash = unsaved.compute_hash();
+    assert_eq!(refused(&unsaved), ["backup-after-migration"]);
+
+    // A way back changes no database, and another service without one has nothing to save.
+    let mut back = engage.clone();
+    back.go_back();
+    let plain = manifest(LEAST);
+    for (manifest, serving) in [(&back, "1.0.0"), (&plain, "1.0.0")] {
+        let plan = planned(manifest, &live(manifest, serving), None).unwrap().unwrap();
+        assert!(plan.steps().all(|step| !["backup", "migrate_own", "restore_copy"].contains(&step.action.word())));
+    }
+}
+
 /// R4: fast under 5 minutes, standard up to 35, careful 30 minutes at 1 % and two hours at 100 %.
 #[test]
 fn profiles_take_as_long_as_they_promise() {

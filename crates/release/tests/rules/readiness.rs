@@ -47,8 +47,8 @@ pub fn all_well() -> Evidence {
     evidence.rollback_rehearsed = seen(Rehearsal { passed: true, took: Period::from_millis(300) });
     evidence.smoke = seen(Tests { passed: 14, failed: 0 });
     let p99 = Period::from_millis(61);
-    evidence.performance.baseline = seen(Baseline { at: monday(), requests_per_second: 50.0, p99 });
-    evidence.performance.load_test = seen(LoadTest { requests_per_second: 100.0, p99, failed: 0 });
+    evidence.performance.baseline = seen(Baseline { at: monday(), requests_per_second: 50.0, p50: p99, p99 });
+    evidence.performance.load_test = seen(LoadTest { requests_per_second: 100.0, p50: p99, p99, failed: 0 });
     evidence.documentation.missing_runbooks = seen(Vec::new());
     evidence.documentation.in_changelog = seen(true);
     evidence.team.on_call = seen(vec!["ann".into()]);
@@ -74,6 +74,34 @@ fn no_evidence_is_never_a_pass() {
     assert_eq!((report.score, report.confidence, report.ready), (0.0, 0.0, false));
     assert!(report.checks().all(|(_, check)| check.judgement != Judgement::Pass));
     assert!(report.checks().filter(|(_, check)| !check.passes()).all(|(_, check)| check.run.is_some()));
+}
+
+/// The database of Signalbox itself: there is none yet, or each release saves it.
+#[test]
+fn signalbox_itself_is_ready_without_a_backup_and_not_with_a_bad_one() {
+    let text = format!("{}kind = \"engage\"\n", crate::given::LEAST);
+    let manifest = crate::given::manifest(&text);
+    let said = |evidence: &Evidence, id: &str| {
+        let report = judged(&manifest, evidence);
+        report.checks().find(|(_, check)| check.id == id).map(|(_, check)| check.judgement).unwrap()
+    };
+    let mut evidence = Evidence::default();
+    assert_eq!(said(&evidence, "database.reachable"), Judgement::NoEvidence);
+    assert_eq!(said(&evidence, "database.backup"), Judgement::NotApplicable);
+    evidence.database.is_there = seen(false);
+    assert_eq!(said(&evidence, "database.reachable"), Judgement::NotApplicable);
+    evidence.database.is_there = seen(true);
+    evidence.database.answered_in = seen(Period::from_secs(3));
+    assert_eq!(said(&evidence, "database.reachable"), Judgement::Fail);
+    evidence.database.backup = seen(Backup { made_at: monday(), verified: false });
+    assert_eq!(said(&evidence, "database.backup"), Judgement::Fail);
+    evidence.database.backup = seen(Backup { made_at: monday(), verified: true });
+    assert_eq!(said(&evidence, "database.backup"), Judgement::Pass);
+    // Of another service a database that is not there is told by nobody.
+    let other = full(Profile::Standard, 2, "");
+    let report = judged(&other, &Evidence { database: evidence.database.clone(), ..Evidence::default() });
+    let reachable = report.checks().find(|(_, check)| check.id == "database.reachable").unwrap().1;
+    assert_eq!(reachable.judgement, Judgement::Fail);
 }
 
 /// Each piece of evidence is taken away alone: the score falls, and with it the confidence.

@@ -68,9 +68,8 @@ impl Contents {
             Some(reader) => Log::of(seq, |after| reader.after(after, LOG_BYTES))?,
             None => Log::of(seq, |after| conn.log_after(after, 256))?,
         };
-        let head = conn.first("SELECT seq, hash FROM audit_head WHERE one = 1", &[], |row| {
-            Ok((row.int(0)?, row.opt_bytes(1)?))
-        })?;
+        let head = conn
+            .first("SELECT seq, hash FROM audit_head WHERE one = 1", &[], |row| Ok((row.int(0)?, row.opt_bytes(1)?)))?;
         let audit = head.map_or_else(AuditHead::default, |(seq, hash)| AuditHead {
             seq,
             hash: hash.as_deref().map(hex).unwrap_or_default(),
@@ -111,10 +110,7 @@ impl From<LedgerRow> for Ran {
 
 impl Log {
     /// Reads the whole log, checksums and all. Behind the cursor no event may miss: it would be acknowledged and nowhere.
-    fn of(
-        cursor: i64,
-        mut after: impl FnMut(i64) -> Result<Vec<LogRow>, StoreError>,
-    ) -> anyhow::Result<Self> {
+    fn of(cursor: i64, mut after: impl FnMut(i64) -> Result<Vec<LogRow>, StoreError>) -> anyhow::Result<Self> {
         let mut log = Self::default();
         loop {
             let rows = after(log.last)?;
@@ -153,7 +149,8 @@ mod tests {
 
     fn log(cursor: i64, rows: &[(i64, u32)]) -> anyhow::Result<Log> {
         Log::of(cursor, |after| {
-            let row = |(first_seq, count): &(i64, u32)| LogRow { first_seq: *first_seq, count: *count, body: Vec::new() };
+            let row =
+                |(first_seq, count): &(i64, u32)| LogRow { first_seq: *first_seq, count: *count, body: Vec::new() };
             Ok(rows.iter().filter(|(first_seq, _)| *first_seq > after).map(row).collect())
         })
     }

@@ -84,8 +84,7 @@ impl Writer {
         E: From<io::Error>,
     {
         let stored = Counted { inner: &mut self.file, bytes: 0 };
-        let mut content =
-            Hashed { inner: GzEncoder::new(stored, Compression::fast()), hash: Sha256::new(), bytes: 0 };
+        let mut content = Hashed { inner: GzEncoder::new(stored, Compression::fast()), hash: Sha256::new(), bytes: 0 };
         fill(&mut content)?;
         let Hashed { inner, hash, bytes } = content;
         let stored_bytes = inner.finish()?.bytes;
@@ -156,7 +155,10 @@ impl Snapshot {
         ensure!(Sha256::digest(&text)[..] == digest, CUT);
         let said: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&text)?;
         let format = said.get("format").and_then(serde_json::Value::as_u64).unwrap_or_default();
-        ensure!(format == u64::from(FORMAT), "it has format {format}, this program knows {FORMAT}; use a newer signalbox");
+        ensure!(
+            format == u64::from(FORMAT),
+            "it has format {format}, this program knows {FORMAT}; use a newer signalbox"
+        );
         Ok(Self { file, manifest: serde_json::from_slice(&text)? })
     }
 
@@ -165,7 +167,12 @@ impl Snapshot {
         let mut file = self.file.try_clone()?;
         file.seek(SeekFrom::Start(part.offset))?;
         let stored = BufReader::new(file).take(part.stored_bytes);
-        Ok(PartReader { inner: GzDecoder::new(stored), hash: Some(Sha256::new()), left: part.bytes, part: part.clone() })
+        Ok(PartReader {
+            inner: GzDecoder::new(stored),
+            hash: Some(Sha256::new()),
+            left: part.bytes,
+            part: part.clone(),
+        })
     }
 }
 

@@ -42,7 +42,11 @@ pub fn verify(settings: &Settings, path: &Path) -> anyhow::Result<Proven> {
             );
         }
         let store = open_store(settings, Faults::default())?;
-        in_tables(&snapshot, |fill| store.rehearse(&MIGRATIONS, &snapshot.manifest.contents.ledger(), fill), |_| Ok(()))?
+        in_tables(
+            &snapshot,
+            |fill| store.rehearse(&MIGRATIONS, &snapshot.manifest.contents.ledger(), fill),
+            |_| Ok(()),
+        )?
     };
     Ok(Proven { manifest: snapshot.manifest, proven })
 }
@@ -88,7 +92,9 @@ pub(super) fn look_at_files(
 /// Restores tables by `restore` and looks at them in the same transaction; `last` is done in it at the end.
 pub(super) fn in_tables(
     snapshot: &Snapshot,
-    restore: impl FnOnce(&mut dyn FnMut(&mut Conn<'_>) -> Result<Vec<String>, StoreError>) -> Result<Vec<String>, StoreError>,
+    restore: impl FnOnce(
+        &mut dyn FnMut(&mut Conn<'_>) -> Result<Vec<String>, StoreError>,
+    ) -> Result<Vec<String>, StoreError>,
     last: impl Fn(&mut Conn<'_>) -> Result<(), StoreError>,
 ) -> anyhow::Result<Vec<String>> {
     let mut failed = None;

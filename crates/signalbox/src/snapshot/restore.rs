@@ -47,13 +47,14 @@ pub fn restore(settings: &Settings, path: &Path, keys: &Keys, live: bool) -> any
     let on_postgres = !settings.database.url.is_empty();
     let target = engine_word(if on_postgres { EngineName::Postgres } else { EngineName::Sqlite });
     let engine = &snapshot.manifest.engine;
-    ensure!(engine == target, "it is a snapshot of {engine}, and the target is {target}: one engine's rows do not fit the other");
+    ensure!(
+        engine == target,
+        "it is a snapshot of {engine}, and the target is {target}: one engine's rows do not fit the other"
+    );
     refuse_used(data)?;
     let now = SystemClock.now();
-    let held = (!live).then(|| Held {
-        since: now,
-        why: format!("restored from a snapshot of {}", snapshot.manifest.made_at),
-    });
+    let held =
+        (!live).then(|| Held { since: now, why: format!("restored from a snapshot of {}", snapshot.manifest.made_at) });
     let mark = |conn: &mut Conn<'_>| match &held {
         Some(held) => conn.hold(held),
         None => conn.release(),

@@ -40,7 +40,10 @@ impl Workshop {
     pub fn become_it(self, target: &Path) -> anyhow::Result<()> {
         File::open(&self.path)?.sync_all()?;
         fs::rename(&self.path, target).with_context(|| {
-            format!("{} cannot be put in its place: it must not be there, or be empty and no mount point", target.display())
+            format!(
+                "{} cannot be put in its place: it must not be there, or be empty and no mount point",
+                target.display()
+            )
         })?;
         self.sync_parent()
     }

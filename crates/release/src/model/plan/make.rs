@@ -269,7 +269,12 @@ fn at_most(action: &Action, expected: Period, manifest: &Manifest) -> Period {
         Action::Drain { at_most, .. } => *at_most,
         Action::Stop { .. } => Period(manifest.service.stop.0 * 2),
         Action::ClearLeftover { .. } => Period(manifest.service.drain.0 + manifest.service.stop.0 * 2),
-        Action::Migrate { .. } | Action::MigrateOwn { .. } | Action::MigrateCopy { .. } | Action::Backup | Action::VerifyBackup | Action::RestoreCopy => minutes(24 * 60),
+        Action::Migrate { .. }
+        | Action::MigrateOwn { .. }
+        | Action::MigrateCopy { .. }
+        | Action::Backup
+        | Action::VerifyBackup
+        | Action::RestoreCopy => minutes(24 * 60),
         _ => minutes(10).max(Period(expected.0 * 3)),
     }
 }

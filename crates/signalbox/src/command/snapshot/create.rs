@@ -8,7 +8,7 @@ use signalbox_store::{Faults, Progress, Scope};
 
 use super::super::Common;
 use super::told;
-use crate::installation::{MIGRATIONS, lost_database, nothing_there, open_store, is_new};
+use crate::installation::{MIGRATIONS, is_new, lost_database, nothing_there, open_store};
 use crate::output::print;
 use crate::snapshot;
 
