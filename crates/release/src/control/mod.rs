@@ -17,6 +17,7 @@ mod token;
 
 pub use api::{Asker, router};
 pub use checklist::{AskChecklist, Checklist};
+pub(crate) use controller::written;
 pub use controller::{Controller, Frozen, Settings};
 pub use deploy::{Deploy, Made};
 pub use drivers::{LateDriver, Maker};
@@ -24,5 +25,6 @@ pub use lead::{Lead, LeadError};
 pub use live::Overview;
 pub use refusal::Refused;
 pub use reports::Format;
+pub(crate) use reports::{decided_at, judged};
 pub use shelf::{Kept, Shelf};
 pub use token::token;

@@ -19,6 +19,11 @@ use crate::model::value::Percent;
 /// How often what was seen is written down. What is lost by a crash is seen again.
 const STORE_EVERY: i64 = 2 * SECOND;
 
+/// What is said of a release that does not run, by what was written down last; without that, before anything was seen.
+pub(crate) fn last_said(folder: &Path, criteria: Criteria) -> Result<Said, String> {
+    Ok(Judging::new(folder, criteria, false)?.verdict())
+}
+
 /// Watches one release.
 pub(super) struct Judging {
     path: PathBuf,
