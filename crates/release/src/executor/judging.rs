@@ -19,9 +19,16 @@ use crate::model::value::Percent;
 /// How often what was seen is written down. What is lost by a crash is seen again.
 const STORE_EVERY: i64 = 2 * SECOND;
 
-/// What is said of a release that does not run, by what was written down last; without that, before anything was seen.
+/// The verdict at the moment of the decision, beside the journal.
+const VERDICT: &str = "verdict.json";
+
+/// What is said of a release that does not run: when it was decided, else by what was written down last, else before
+/// anything was seen.
 pub(crate) fn last_said(folder: &Path, criteria: Criteria) -> Result<Said, String> {
-    Ok(Judging::new(folder, criteria, false)?.verdict())
+    match disk::load_json::<Said>(&folder.join(VERDICT)) {
+        Ok(Some(said)) => Ok(said),
+        _ => Ok(Judging::new(folder, criteria, false)?.verdict()),
+    }
 }
 
 /// Watches one release.
@@ -32,6 +39,7 @@ pub(super) struct Judging {
     readings: Vec<Reading>,
     stored: Micros,
     is_first: bool,
+    decided: Option<Said>,
 }
 
 /// What survives a restart.
@@ -56,7 +64,7 @@ impl Judging {
                 Kept { judge, weight: Percent::NONE, silent: Vec::new() }
             }
         };
-        Ok(Self { path, windows: Windows::default(), kept, readings: Vec::new(), stored: Micros(0), is_first })
+        Ok(Self { path, windows: Windows::default(), kept, readings: Vec::new(), stored: Micros(0), is_first, decided: None })
     }
 
     /// Takes in what was counted. `weight` is what the new version has at this moment.
@@ -94,6 +102,19 @@ impl Judging {
         }
         let value = Measured::Sample { canary: canary.ok(), baseline: baseline.ok() };
         self.readings.push(Reading { metric: metric.to_owned(), value });
+    }
+
+    /// It is decided: what is said now is what counted.
+    pub(super) fn decide(&mut self) {
+        self.decided = Some(self.verdict());
+    }
+
+    /// Keeps what counted for whoever looks at the release later.
+    pub(super) fn keep(&self) {
+        let said = self.decided.clone().unwrap_or_else(|| self.verdict());
+        if let Err(error) = disk::store_json(&self.path.with_file_name(VERDICT), &said) {
+            tracing::warn!(%error, "the last verdict could not be written down");
+        }
     }
 
     /// Everything that can be said now.

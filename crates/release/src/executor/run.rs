@@ -130,6 +130,7 @@ impl Runner {
     fn write(&mut self, event: Event) -> Result<(), JournalError> {
         let at = self.release.tools.clock.now();
         let said = super::words::of(&event, self.journal.journal().plan());
+        self.sight.take_note(&event);
         let record = self.journal.append(at, event)?;
         tracing::info!(release.id = %self.release.id, release.record = record.seq, "{said}");
         Ok(())

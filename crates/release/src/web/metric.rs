@@ -45,6 +45,8 @@ pub(super) struct Picture {
     pub low: String,
     pub wide: String,
     pub estimate: String,
+    /// Whether there is room for words at both lines.
+    pub is_far: bool,
 }
 
 pub(super) fn outcome(outcome: Outcome) -> Badge {
@@ -59,7 +61,7 @@ pub(super) fn outcome(outcome: Outcome) -> Badge {
 pub(super) fn metric(place: usize, status: &MetricStatus) -> MetricShown {
     let evidence = status.evidence.as_ref();
     MetricShown {
-        name: status.name.clone(),
+        name: if evidence.is_some() { status.name.clone() } else { rule(&status.name) },
         // A limit that is not crossed is no verdict on the version.
         state: match (status.outcome, evidence) {
             (Outcome::Pass, None) => badge("ok", "holds"),
@@ -70,6 +72,16 @@ pub(super) fn metric(place: usize, status: &MetricStatus) -> MetricShown {
         arms: evidence.map(arms),
         picture: evidence.and_then(|evidence| picture(place, evidence)),
     }
+}
+
+/// A limit is called as it is written; this says of what.
+fn rule(name: &str) -> String {
+    let what = match name.chars().next() {
+        Some('>' | '<') => "errors",
+        Some(first) if first.is_ascii_digit() => "breaker:",
+        _ => "latency:",
+    };
+    format!("{what} {name}")
 }
 
 fn value(unit: Unit, arm: &ArmEstimate) -> String {
@@ -144,6 +156,7 @@ fn picture(id: usize, evidence: &MetricEvidence) -> Option<Picture> {
         low: text(low),
         wide: text((high - low).max(1.0)),
         estimate: text(x(found.estimate)),
+        is_far: (x(limit) - x(0.0)).abs() > 30.0,
     })
 }
 

@@ -16,10 +16,11 @@ use super::shown::{self, Badge, Moment, badge, bytes, lasting, moment};
 use super::weights::{Weights, weights};
 use super::{House, frame, render};
 use crate::control::{Kept, Refused, began_by};
-use crate::driver::Instance;
-use crate::executor::{Kind, Status, criteria, last_said, metrics, signed, ticked};
+use crate::driver::{Instance, State as InstanceState};
+use crate::executor::{Kind, Status, VersionStatus, criteria, last_said, metrics, signed, ticked};
 use crate::model::machine::{Outcome, State as ReleaseState};
 use crate::model::manifest::Manifest;
+use crate::model::value::Percent;
 use crate::model::readiness::{ItemState, SignOffState, checklist_states, sign_offs};
 
 /// A page, whole.
@@ -212,7 +213,7 @@ pub(super) async fn body(house: &House, caller: &Caller, id: &str, asked: &Asked
         phases: phases(&kept.journal, ended.is_some()),
         weights: weights(&kept.journal, &status, now),
         versions: versions(&status),
-        instances: instances.iter().map(instance).collect(),
+        instances: instances.iter().filter(|one| one.state != InstanceState::Stopped).map(instance).collect(),
         metrics,
         metrics_said,
         signatures: signatures(&kept, &manifest, caller, now),
@@ -245,7 +246,7 @@ fn judged(status: &Status, kept: &Kept, manifest: &Manifest) -> (Vec<MetricShown
 }
 
 fn versions(status: &Status) -> Vec<VersionShown> {
-    let shown = |one: &crate::executor::VersionStatus| VersionShown {
+    let shown = |one: &VersionStatus| VersionShown {
         version: one.version.to_string(),
         place: match () {
             () if one.version == status.to => "new",
@@ -257,7 +258,10 @@ fn versions(status: &Status) -> Vec<VersionShown> {
         in_flight: one.in_flight,
         ready: format!("{} of {}", one.ready, one.running),
     };
-    status.versions.iter().map(shown).collect()
+    // What is gone and was gone before is no news.
+    let gone = |one: &&VersionStatus| one.running == 0 && one.weight == Percent::NONE && one.in_flight == 0;
+    let part = |one: &&VersionStatus| one.version == status.to || Some(&one.version) == status.from.as_ref();
+    status.versions.iter().filter(|one| part(one) || !gone(one)).map(shown).collect()
 }
 
 pub(super) fn instance(one: &Instance) -> InstanceShown {

@@ -14,6 +14,7 @@ use super::release::{InstanceShown, instance};
 use super::shown::{self, Badge, Moment, lasting, moment};
 use super::{House, frame, render};
 use crate::control::{Overview, Refused, written};
+use crate::driver::State as InstanceState;
 use crate::executor::{Kind, Status};
 use crate::model::machine::Outcome;
 
@@ -140,7 +141,7 @@ async fn show(house: &House, caller: &Caller, days: i64, toast: Option<Toast>) -
             why: shown::why(status),
         }),
         versions: versions(&overview),
-        instances: overview.instances.iter().map(instance).collect(),
+        instances: overview.instances.iter().filter(|one| one.state != InstanceState::Stopped).map(instance).collect(),
         more: statuses.len().saturating_sub(MOST),
         rows,
         figures: figures(&pasts, days, now),

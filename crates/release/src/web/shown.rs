@@ -75,7 +75,7 @@ pub(super) fn why(status: &Status) -> String {
         State::Running { doing, .. } if status.waiting.is_empty() => doing.clone(),
         State::Running { doing, .. } => format!("{doing}: {}", status.waiting),
         State::Holding { weight, .. } if status.waiting.is_empty() => format!("{weight} of the requests are judged"),
-        State::Holding { .. } => status.waiting.clone(),
+        State::Holding { .. } => status.waiting.trim_start_matches("holding: ").to_owned(),
         State::AwaitingApproval { said }
         | State::WindowClosed { said }
         | State::NoGo { said }

@@ -40,21 +40,27 @@ fn safe_next(wanted: &str) -> &str {
     if ours && plain && !wanted.starts_with("/ops/sign-") { wanted } else { "/ops/releases" }
 }
 
-fn page(house: &House, error: &str, name: &str, next: &str) -> SignInPage {
+fn page(house: &House, is_near: bool, error: &str, name: &str, next: &str) -> SignInPage {
     SignInPage {
         frame: frame("Sign in", None),
         error: error.to_owned(),
         name: name.to_owned(),
         next: safe_next(next).to_owned(),
-        token_file: house.controller.token_file().display().to_string(),
+        // Where files are is nobody's business who is not on this machine.
+        token_file: if is_near { house.controller.token_file().display().to_string() } else { String::new() },
     }
 }
 
-pub(super) async fn show(State(house): State<House>, headers: HeaderMap, asked: Query<Asked>) -> Reply<Response> {
+pub(super) async fn show(
+    State(house): State<House>,
+    Extension(origin): Extension<Origin>,
+    headers: HeaderMap,
+    asked: Query<Asked>,
+) -> Reply<Response> {
     if cookie_of(&headers, COOKIE).and_then(|text| house.door.caller(text)).is_some() {
         return Ok(Redirect::to(safe_next(&asked.next)).into_response());
     }
-    render(&page(&house, "", "", &asked.next))
+    render(&page(&house, origin.client.is_loopback(), "", "", &asked.next))
 }
 
 pub(super) async fn submit(
@@ -64,7 +70,7 @@ pub(super) async fn submit(
 ) -> Reply<Response> {
     let (name, next) = (fields.text("name", 60), fields.get("next"));
     let refuse = |status: StatusCode, error: &str| {
-        let page = render(&page(&house, error, &name, next))?;
+        let page = render(&page(&house, origin.client.is_loopback(), error, &name, next))?;
         Ok((status, page).into_response())
     };
     if !origin.secure {

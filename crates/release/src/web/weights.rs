@@ -18,8 +18,8 @@ pub(super) struct Weights {
     pub line: String,
     /// The same, closed at the bottom.
     pub area: String,
-    /// Where something was decided: place, and its words.
-    pub marks: Vec<(String, &'static str)>,
+    /// Where something was decided: place, its words, and a class for words at the end.
+    pub marks: Vec<(String, &'static str, &'static str)>,
     /// The share that was observed, as a height, where there is one.
     pub observed: Option<String>,
     pub rows: Vec<WeightRow>,
@@ -63,8 +63,8 @@ pub(super) fn weights(journal: &Journal, status: &Status, now: Micros) -> Weight
                     _ => (),
                 }
             }
-            Event::RollbackBegun { .. } => marks.push((format!("{:.1}", x(record.at)), "rolling back")),
-            Event::Paused { .. } => marks.push((format!("{:.1}", x(record.at)), "paused")),
+            Event::RollbackBegun { .. } => marks.push(mark(x(record.at), "rolling back")),
+            Event::Paused { .. } => marks.push(mark(x(record.at), "paused")),
             _ => (),
         }
     }
@@ -97,4 +97,8 @@ pub(super) fn weights(journal: &Journal, status: &Status, now: Micros) -> Weight
         lasted: lasting(ends.0 - began.0),
         is_empty: points.is_empty(),
     }
+}
+
+fn mark(x: f64, word: &'static str) -> (String, &'static str, &'static str) {
+    (format!("{x:.1}"), word, if x > 0.85 * WIDE { "late" } else { "" })
 }
