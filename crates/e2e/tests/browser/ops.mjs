@@ -13,7 +13,7 @@ await run(async (browser) => {
   await signInByToken(first, server, need("TOKEN"));
   const storageState = await first.context().storageState();
   await first.context().close();
-  for (const [colorScheme, width] of [["light", 1280], ["dark", 360], ["dark", 1280], ["light", 360]]) {
+  for (const [colorScheme, width] of [["light", 1280], ["dark", 360]]) {
     for (const [places, state] of [[JSON.parse(need("PLACES")), storageState], [["/ops/sign-in"], undefined]]) {
       const page = await (await browser.newContext({ storageState: state, colorScheme, viewport: { width, height: 800 } })).newPage();
       const complain = (text) => found.complaints.push(`${page.url()}: ${text}`);

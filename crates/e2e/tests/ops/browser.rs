@@ -16,6 +16,7 @@ fn lived_in() -> Result<(ControlHouse, signalbox_e2e::server::Server, Askers)> {
     let control = house.control(&[])?;
     house.write(&held("1s"))?;
     house.promote("1.0.0")?;
+    house.only("1.0.0")?;
     let askers = Askers::start(house.server.address, 4);
     house.fault("2.0.0", "errors 30")?;
     let ended = house.deploy("2.0.0")?;
@@ -100,6 +101,7 @@ fn people_of_an_installation_see_what_their_role_allows() -> Result<()> {
     let control = house.control(&[])?;
     house.write(&held("1s"))?;
     house.promote("1.0.0")?;
+    house.only("1.0.0")?;
     let askers = Askers::start(house.server.address, 4);
     house.write(&held("300s"))?;
     house.run(&["deploy", "2.0.0"])?;
@@ -149,7 +151,7 @@ fn people_of_an_installation_see_what_their_role_allows() -> Result<()> {
     ensure!(viewer.get(&control, "/api/v1/releases")?.status == 403);
     let answer = operator.post(&house.server, "/ops/releases/current/pause", "reason=lunch")?;
     ensure!(answer.status == 303, "{answer:?}");
-    let newest = house.overview()?["release"].clone();
+    let newest = house.overview()?;
     ensure!(newest["state"] == "paused" && newest["by"] != "operator@example.org", "{newest}");
     let paused = house.journal()?.into_iter().find(|record| record["event"] == "paused").context("not paused")?;
     ensure!(paused["by"] == "operator@example.org", "{paused}");

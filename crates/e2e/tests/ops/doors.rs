@@ -14,7 +14,7 @@ pub fn holding(house: &ControlHouse) -> Result<()> {
     wait_for(Duration::from_secs(120), "a hold", || {
         let status = house.run(&["status", "--output", "json"])?;
         let told: Value = serde_json::from_str(&status.out)?;
-        ensure!(told["release"]["state"] == "holding", "{told}");
+        ensure!(told["state"] == "holding", "{told}");
         Ok(())
     })
 }
@@ -104,6 +104,7 @@ fn whoever_began_a_release_does_not_answer_for_it() -> Result<()> {
     let control = house.control(&[])?;
     house.write(&held("1s"))?;
     house.promote("1.0.0")?;
+    house.only("1.0.0")?;
     let askers = Askers::start(house.server.address, 4);
     house.write(&held("120s"))?;
     let begun = house.run(&["deploy", "2.0.0"])?;

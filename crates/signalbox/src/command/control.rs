@@ -110,6 +110,9 @@ impl Control {
         let doors = router(Arc::clone(&controller), door).merge(pages);
         tokio::spawn(serve_socket(unix, doors.clone()));
         tokio::spawn(serve_tcp(listener, doors));
+        if let Err(error) = routes_to_us.renew().await {
+            tracing::warn!(%error, "the edge does not lead the pages here yet");
+        }
         let lines = [format!("epoch {epoch}, socket {}", socket.display()), format!("listening on http://{address}")];
         let lines = lines.into_iter().chain([
             format!("pages http://{address}/ops"),
@@ -118,9 +121,6 @@ impl Control {
         for text in lines {
             // Whoever started us may have closed the pipe; control goes on.
             let _ = writeln!(std::io::stdout(), "{text}");
-        }
-        if let Err(error) = routes_to_us.renew().await {
-            tracing::warn!(%error, "the edge does not lead the pages here yet");
         }
         tokio::select! {
             _ = terminate.recv() => (),
