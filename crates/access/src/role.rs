@@ -48,11 +48,11 @@ impl Role {
         match self {
             Role::Owner => "Everything, also making and changing owners.",
             Role::Admin => "Everything but making and changing owners.",
-            Role::Operator => "Runs the installation: metrics, settings, events, reports, sessions.",
+            Role::Operator => "Runs the installation: releases, metrics, settings, events, reports, sessions.",
             Role::Marketer => "Sends and reads events, reads reports.",
             Role::Analyst => "Reads events and reports.",
             Role::Viewer => "Reads reports.",
-            Role::Auditor => "Reads the audit log, users, tokens, sessions, settings and principals.",
+            Role::Auditor => "Reads the audit log, users, tokens, sessions, settings, principals and releases.",
         }
     }
 
@@ -61,11 +61,22 @@ impl Role {
         use Permission::*;
         match self {
             Role::Owner | Role::Admin => &Permission::ALL,
-            Role::Operator => &[MetricsRead, ReportsRead, EventsRead, SettingsRead, SessionsRead],
+            Role::Operator => &[
+                MetricsRead,
+                ReportsRead,
+                EventsRead,
+                SettingsRead,
+                SessionsRead,
+                ReleasesRead,
+                ReleasesWrite,
+                ReleasesApprove,
+            ],
             Role::Marketer => &[EventsWrite, EventsRead, ReportsRead],
             Role::Analyst => &[EventsRead, ReportsRead],
             Role::Viewer => &[ReportsRead],
-            Role::Auditor => &[AuditRead, UsersRead, TokensRead, SessionsRead, SettingsRead, PrincipalsRead],
+            Role::Auditor => {
+                &[AuditRead, UsersRead, TokensRead, SessionsRead, SettingsRead, PrincipalsRead, ReleasesRead]
+            }
         }
     }
 
@@ -125,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_owners_and_admins_change_anything_but_events() {
+    fn only_owners_and_admins_change_who_may_do_what() {
         use Permission::*;
         for role in Role::ALL {
             let writes = [UsersWrite, TokensWrite, SessionsWrite, PrincipalsWrite];

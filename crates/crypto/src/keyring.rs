@@ -24,18 +24,21 @@ pub enum Purpose {
     OpenLink,
     ClickLink,
     Session,
+    /// What says to another process who is signed in.
+    Assertion,
 }
 
-const PURPOSES: usize = 3;
+const PURPOSES: usize = 4;
 
 impl Purpose {
-    const ALL: [Purpose; PURPOSES] = [Purpose::OpenLink, Purpose::ClickLink, Purpose::Session];
+    const ALL: [Purpose; PURPOSES] = [Purpose::OpenLink, Purpose::ClickLink, Purpose::Session, Purpose::Assertion];
 
     fn info(self) -> &'static [u8] {
         match self {
             Purpose::OpenLink => b"signalbox/1/link/open",
             Purpose::ClickLink => b"signalbox/1/link/click",
             Purpose::Session => b"signalbox/1/session",
+            Purpose::Assertion => b"signalbox/1/assertion",
         }
     }
 }

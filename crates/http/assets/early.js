@@ -36,12 +36,13 @@
   };
   const watch = new MutationObserver((changes) => {
     for (const { target, addedNodes } of changes) {
-      look(target);
+      // The parser also adds to a text that stands there already
+      look(target.localName ? target : (target.parentNode ?? target));
       for (const node of addedNodes) {
         look(node);
         if (node.firstElementChild) node.querySelectorAll("time, [data-zone]").forEach(look);
       }
     }
   });
-  watch.observe(root, { childList: true, subtree: true });
+  watch.observe(root, { childList: true, characterData: true, subtree: true });
 })();

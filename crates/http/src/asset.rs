@@ -13,11 +13,13 @@ use flate2::write::GzEncoder;
 
 use crate::reply::Refusal;
 
-const ASSETS: [(&str, &str, &str); 6] = [
+const ASSETS: [(&str, &str, &str); 8] = [
     ("style.css", "text/css; charset=utf-8", include_str!("../assets/style.css")),
     ("app.js", "text/javascript; charset=utf-8", include_str!("../assets/app.js")),
     ("early.js", "text/javascript; charset=utf-8", include_str!("../assets/early.js")),
     ("passkey.js", "text/javascript; charset=utf-8", include_str!("../assets/passkey.js")),
+    ("ops.css", "text/css; charset=utf-8", include_str!("../assets/ops.css")),
+    ("ops.js", "text/javascript; charset=utf-8", include_str!("../assets/ops.js")),
     ("app.webmanifest", "application/manifest+json", include_str!("../assets/app.webmanifest")),
     ("icon.svg", "image/svg+xml", include_str!("../assets/icon.svg")),
 ];

@@ -28,11 +28,14 @@ pub enum Permission {
     SettingsRead,
     PrincipalsRead,
     PrincipalsWrite,
+    ReleasesRead,
+    ReleasesWrite,
+    ReleasesApprove,
 }
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Permission; 14] = [
+    pub const ALL: [Permission; 17] = [
         Permission::EventsWrite,
         Permission::EventsRead,
         Permission::ReportsRead,
@@ -47,6 +50,9 @@ impl Permission {
         Permission::SettingsRead,
         Permission::PrincipalsRead,
         Permission::PrincipalsWrite,
+        Permission::ReleasesRead,
+        Permission::ReleasesWrite,
+        Permission::ReleasesApprove,
     ];
 
     /// Its word: the scope of an API token.
@@ -66,6 +72,9 @@ impl Permission {
             Permission::SettingsRead => "settings:read",
             Permission::PrincipalsRead => "principals:read",
             Permission::PrincipalsWrite => "principals:write",
+            Permission::ReleasesRead => "releases:read",
+            Permission::ReleasesWrite => "releases:write",
+            Permission::ReleasesApprove => "releases:approve",
         }
     }
 

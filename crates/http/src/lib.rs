@@ -1,6 +1,7 @@
 //! The web shell: routes with their permissions, who is calling, limits, headers, problem details, static files, the description of the API.
 //! It knows no feature: they hand it their routes.
 
+pub mod assertion;
 pub mod asset;
 pub mod caller;
 pub mod connection;

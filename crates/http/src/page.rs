@@ -2,6 +2,7 @@
 //! draws it; every template extends that and has a field `frame`.
 
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::asset;
 use crate::caller::{Caller, Permission};
@@ -22,6 +23,14 @@ pub struct Frame {
     pub query: String,
     /// Told once, above the page.
     pub toast: Option<Toast>,
+    /// Where the mark leads.
+    pub home: &'static str,
+    /// Where stylesheet and scripts are.
+    pub assets: &'static str,
+    /// Where the form to sign out goes.
+    pub sign_out: &'static str,
+    /// Whether there are the pages that every installation has: about, and a profile.
+    pub is_whole: bool,
     pub version: &'static str,
     pub asset_version: &'static str,
 }
@@ -84,6 +93,7 @@ pub const NAVIGATION: [(&str, &[Item]); 2] = [
             item("overview", "Overview", "/", "o", Permission::ReportsRead),
             item("campaigns", "Campaigns", "/campaigns", "c", Permission::ReportsRead),
             item("events", "Events", "/events", "e", Permission::EventsRead),
+            item("releases", "Releases", "/ops/releases", "r", Permission::ReleasesRead),
         ],
     ),
     (
@@ -98,17 +108,31 @@ pub const NAVIGATION: [(&str, &[Item]); 2] = [
     ),
 ];
 
+static RELEASES: AtomicBool = AtomicBool::new(false);
+
+/// From now on the navigation leads to the pages of releases: a controller answers for them at the same address.
+pub fn announce_releases() {
+    RELEASES.store(true, Ordering::Relaxed);
+}
+
+fn releases_are_near() -> bool {
+    RELEASES.load(Ordering::Relaxed)
+}
+
 /// The first page of the navigation that `caller` may see.
 pub fn first_place(caller: &Caller) -> Option<&'static str> {
     let mut items = NAVIGATION.iter().flat_map(|(_, items)| items.iter());
-    items.find(|item| caller.may(item.permission)).map(|item| item.href)
+    let near = |item: &&Item| item.permission != Permission::ReleasesRead || releases_are_near();
+    items.find(|item| caller.may(item.permission) && near(item)).map(|item| item.href)
 }
 
 impl Frame {
     /// The frame of the page `title` for `caller`; `active` is a key of the [`NAVIGATION`] or empty.
     pub fn new(title: impl Into<String>, active: &'static str, caller: Option<&Caller>) -> Self {
         let group = |(label, items): &(&'static str, &'static [Item])| {
-            let seen = items.iter().filter(|item| caller.is_some_and(|caller| caller.may(item.permission)));
+            let may = |item: &&Item| caller.is_some_and(|caller| caller.may(item.permission));
+            let there = |item: &&Item| item.permission != Permission::ReleasesRead || releases_are_near();
+            let seen = items.iter().filter(may).filter(there);
             Group { label, items: seen.collect() }
         };
         let groups: Vec<Group> = NAVIGATION.iter().map(group).filter(|group| !group.items.is_empty()).collect();
@@ -120,6 +144,10 @@ impl Frame {
             searches: caller.is_some_and(|caller| caller.may(Permission::ReportsRead)),
             query: String::new(),
             toast: None,
+            home: "/",
+            assets: "/assets",
+            sign_out: "/sign-out",
+            is_whole: true,
             version: env!("CARGO_PKG_VERSION"),
             asset_version: asset::version(),
         }

@@ -22,6 +22,7 @@ struct ProblemPage<'p> {
     way_on: Option<(&'static str, &'static str)>,
     /// The id under which the request is logged.
     reference: &'p str,
+    assets: &'static str,
     asset_version: &'static str,
 }
 
@@ -35,16 +36,19 @@ pub(crate) fn is_wanted(headers: &HeaderMap, path: &str) -> bool {
 pub(crate) fn for_people(mut response: Response, path: &str, request_id: &str) -> Response {
     let Some(problem) = response.extensions().get::<Arc<Problem>>().cloned() else { return response };
     let is_hit = path.starts_with("/o/") || path.starts_with("/c/");
+    let of_releases = path.starts_with("/ops");
     let page = ProblemPage {
         title: problem.title,
         message: &problem.detail,
         hint: hint(&problem, is_hit),
         way_on: match problem.status {
             _ if is_hit => None,
+            _ if of_releases => Some(("/ops/releases", "Go to the releases")),
             401 => Some((SIGN_IN, "Sign in")),
             _ => Some(("/", "Go to the start page")),
         },
         reference: request_id,
+        assets: if of_releases { "/ops/assets" } else { "/assets" },
         asset_version: asset::version(),
     };
     let Ok(text) = page.render() else { return response };

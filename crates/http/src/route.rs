@@ -89,18 +89,40 @@ pub struct Routes {
 struct Guard {
     authenticator: Arc<dyn Authenticator>,
     clock: Arc<dyn Clock>,
+    entrance: Entrance,
+}
+
+/// How people come in.
+#[derive(Clone)]
+pub struct Entrance {
+    /// The cookie that says who they are.
+    pub cookie: &'static str,
+    /// Where pages send those who are not signed in, and those who came with this request.
+    pub sign_in: Arc<dyn Fn(&Request) -> String + Send + Sync>,
+}
+
+impl Default for Entrance {
+    fn default() -> Self {
+        Self { cookie: COOKIE, sign_in: Arc::new(|request| with_way_back(SIGN_IN, request)) }
+    }
 }
 
 impl Routes {
     /// No routes yet.
     pub fn new(authenticator: Arc<dyn Authenticator>, clock: Arc<dyn Clock>) -> Self {
         Self {
-            guard: Guard { authenticator, clock },
+            guard: Guard { authenticator, clock, entrance: Entrance::default() },
             router: Router::new(),
             table: Vec::new(),
             described: Vec::new(),
             rules: Rules::default(),
         }
+    }
+
+    /// Lets people come in another way; before any route is added.
+    pub fn through(mut self, entrance: Entrance) -> Self {
+        self.guard.entrance = entrance;
+        self
     }
 
     /// Adds a route. `handler` is made with `axum::routing::{get, post, …}` for the same method.
@@ -140,7 +162,7 @@ impl Routes {
 
 async fn check(State((guard, access)): State<(Guard, Access)>, mut request: Request, next: Next) -> Response {
     let now = guard.clock.now();
-    let credential = credential(&request);
+    let credential = credential_in(&request, guard.entrance.cookie);
     let origin = request.extensions().get::<Origin>().cloned();
     if !request.method().is_safe() && is_cross_site(request.headers(), credential.as_ref()) {
         guard.authenticator.refused(Denied::CrossSite, origin.as_ref(), request.uri().path(), now);
@@ -159,7 +181,7 @@ async fn check(State((guard, access)): State<(Guard, Access)>, mut request: Requ
             guard.authenticator.refused(Denied::Token, origin.as_ref(), request.uri().path(), now);
             return Refusal::unauthenticated().into_response();
         }
-        Ok(None) if access.is_page() => return Redirect::to(&sign_in(&request)).into_response(),
+        Ok(None) if access.is_page() => return Redirect::to(&(guard.entrance.sign_in)(&request)).into_response(),
         Ok(None) => return Refusal::unauthenticated().into_response(),
         Err(error) => return Refusal::from(error).into_response(),
     };
@@ -170,7 +192,7 @@ async fn check(State((guard, access)): State<(Guard, Access)>, mut request: Requ
     if granted {
         request.extensions_mut().insert(caller);
         if let (Some(credential), Some(permission)) = (credential, access.permission()) {
-            let Guard { authenticator, clock } = guard;
+            let Guard { authenticator, clock, .. } = guard;
             request.extensions_mut().insert(Standing { authenticator, clock, credential, permission });
         }
         return next.run(request).await;
@@ -202,14 +224,15 @@ fn forbidden(caller: &Caller, access: Access) -> Refusal {
     Refusal::new(StatusCode::FORBIDDEN, "forbidden", "Not allowed", detail)
 }
 
-fn cross_site() -> Refusal {
+/// The answer to what another site caused.
+pub fn cross_site() -> Refusal {
     let detail = "This request was sent from another site. Open the page here and try again.";
     Refusal::new(StatusCode::FORBIDDEN, "cross-site", "Not allowed", detail)
 }
 
 /// Whether another site caused a request. Browsers say so in Sec-Fetch-Site; older ones send at least Origin.
 /// Without either it is a program: with the cookie of a session it has no business, with a token or nothing it has.
-fn is_cross_site(headers: &HeaderMap, credential: Option<&Credential>) -> bool {
+pub fn is_cross_site(headers: &HeaderMap, credential: Option<&Credential>) -> bool {
     if matches!(credential, Some(Credential::Token(_))) {
         return false;
     }
@@ -226,13 +249,13 @@ fn is_cross_site(headers: &HeaderMap, credential: Option<&Credential>) -> bool {
     }
 }
 
-/// The sign-in page, with the way back to a page that was asked for.
-fn sign_in(request: &Request) -> String {
+/// The page at `path`, for example to sign in, with the way back to a page that was asked for.
+pub fn with_way_back(path: &str, request: &Request) -> String {
     let wanted = request.uri().path_and_query().map_or("/", |wanted| wanted.as_str());
     if request.method() != Method::GET || wanted == "/" || wanted.len() > 512 {
-        return SIGN_IN.to_owned();
+        return path.to_owned();
     }
-    let mut place = format!("{SIGN_IN}?next=");
+    let mut place = format!("{path}?next=");
     for byte in wanted.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => place.push(byte as char),
@@ -247,16 +270,25 @@ fn sign_in(request: &Request) -> String {
 
 /// What a request says of its sender.
 pub fn credential(request: &Request) -> Option<Credential> {
+    credential_in(request, COOKIE)
+}
+
+fn credential_in(request: &Request, cookie: &str) -> Option<Credential> {
     if let Some(value) = request.headers().get(header::AUTHORIZATION) {
         let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
         return scheme.eq_ignore_ascii_case("bearer").then(|| Credential::Token(token.trim().to_owned()));
     }
-    session_cookie(request.headers()).map(|session| Credential::Session(session.to_owned()))
+    cookie_of(request.headers(), cookie).map(|session| Credential::Session(session.to_owned()))
 }
 
 /// The value of the session cookie.
 pub fn session_cookie(headers: &HeaderMap) -> Option<&str> {
+    cookie_of(headers, COOKIE)
+}
+
+/// The value of a cookie.
+pub fn cookie_of<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let cookies = headers.get_all(header::COOKIE);
     let mut pairs = cookies.iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
-    pairs.find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
+    pairs.find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }

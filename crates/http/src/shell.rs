@@ -70,7 +70,9 @@ async fn pass(State(shell): State<Shell>, mut request: Request, next: Next) -> R
     let forwarded_proto = request.headers().get_all("x-forwarded-proto").iter().next_back().filter(|_| trusted);
     let encrypted = request.extensions().get::<Encrypted>().is_some()
         || forwarded_proto.is_some_and(|proto| last(proto) == b"https");
-    let secure = encrypted || forwarded_proto.is_none() && client.is_loopback();
+    // A proxy that names a client of this machine has not let anybody else see it either.
+    let here = client.is_loopback() && (forwarded_proto.is_none() || !forwarded.is_empty());
+    let secure = encrypted || here;
     // Hits have a limit of their own, inside their handlers.
     let is_hit = is_hit(&path);
     let nonce = if is_hit { None } else { Nonce::make() };

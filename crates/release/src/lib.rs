@@ -2,6 +2,7 @@
 //! `model` decides and never acts: it knows no async, no SQL, no HTTP, no files and no clock. `driver` is where versions run,
 //! `shim` what stands over each local instance, `executor` carries a plan out, `control` leads and is asked by people.
 
+mod ask;
 mod check;
 pub mod control;
 mod disk;
@@ -9,4 +10,4 @@ pub mod driver;
 pub mod executor;
 pub mod model;
 pub mod shim;
-mod web;
+pub mod web;

@@ -108,6 +108,10 @@ impl Server {
             .filter_map(|network| network.cidr.parse().ok());
         let exempt = settings.limits.exempt.iter().copied().chain(proxies).collect();
         let limiter = Arc::new(Limiter::new(settings.limits.enabled.then_some(rates), exempt));
+        // Behind an edge that a controller of the same folder programs, its pages are at the same address.
+        if !settings.server.trusted_proxies.is_empty() && settings.server.data.join("control/token").exists() {
+            signalbox_http::page::announce_releases();
+        }
         let gate = Gate {
             keys: keys.clone(),
             ids: Arc::clone(&installation.ids),

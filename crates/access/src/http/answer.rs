@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
+use signalbox_http::assertion;
 use signalbox_http::reply::{Refusal, Reply};
 use signalbox_http::route::COOKIE;
 
@@ -49,8 +50,10 @@ pub fn with_session(mut response: Response, started: &Started) -> Response {
 /// Takes the session out of the browser.
 pub fn without_session(mut response: Response) -> Response {
     let cookie = format!("{COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0");
-    if let Ok(value) = HeaderValue::from_str(&cookie) {
-        response.headers_mut().append(header::SET_COOKIE, value);
+    for cookie in [cookie, assertion::no_cookie()] {
+        if let Ok(value) = HeaderValue::from_str(&cookie) {
+            response.headers_mut().append(header::SET_COOKIE, value);
+        }
     }
     response
 }

@@ -17,6 +17,7 @@ mod set_up;
 mod sign_in;
 mod tokens;
 mod users;
+mod vouch;
 
 pub use answer::{explain, go, refusal, render, safe_next, with_session};
 pub(crate) use answer::{render_with, require_secure, retry_after};

@@ -2,10 +2,13 @@
 
 use axum::http::Method;
 use axum::routing::{MethodRouter, delete, get, patch, post};
+use signalbox_http::assertion;
 use signalbox_http::caller::Permission::*;
 use signalbox_http::route::{Access as Open, Routes};
 
-use super::{api_rest, api_users, app_codes, audit, describe, profile, sessions, set_up, sign_in, tokens, users};
+use super::{
+    api_rest, api_users, app_codes, audit, describe, profile, sessions, set_up, sign_in, tokens, users, vouch,
+};
 use crate::sign_in::Access;
 
 /// Adds pages and API.
@@ -25,6 +28,7 @@ fn pages(routes: Routes, access: &Access) -> Routes {
         .add(Method::POST, "/sign-out", Open::Public, with(post(sign_in::sign_out)))
         .add(Method::GET, "/set-up", Open::Public, with(get(set_up::show)))
         .add(Method::POST, "/set-up", Open::Public, with(post(set_up::submit)))
+        .add(Method::GET, assertion::PLACE, Open::SignedInPage, with(get(vouch::vouch)))
         .add(Method::GET, "/profile", Open::SignedInPage, with(get(profile::show)))
         .add(Method::GET, "/profile/security", Open::SignedInPage, with(get(profile::security)))
         .add(Method::POST, "/profile/security/password", Open::SignedInPage, with(post(profile::change_password)))

@@ -3,20 +3,8 @@
 
 import { violations } from "./axe.mjs";
 import { need, run } from "./chromium.mjs";
+import { watchShifts } from "./shifts.mjs";
 import { signIn } from "./signed.mjs";
-
-/// How far what is seen has moved by itself since the page began to load.
-const watchShifts = () => {
-  window.shifted = { sum: 0, what: [] };
-  const place = ({ node, previousRect: from, currentRect: to }) =>
-    `${node?.localName ?? node?.nodeName}.${node?.className ?? ""} ${[from, to].map((rect) => [rect.x, rect.y, rect.width, rect.height].map(Math.round)).join(" → ")}`;
-  new PerformanceObserver((list) => {
-    for (const entry of list.getEntries().filter((one) => !one.hadRecentInput)) {
-      window.shifted.sum += entry.value;
-      window.shifted.what.push(...entry.sources.map(place));
-    }
-  }).observe({ type: "layout-shift", buffered: true });
-};
 
 await run(async (browser) => {
   const server = need("SERVER");

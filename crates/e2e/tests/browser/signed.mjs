@@ -12,3 +12,12 @@ export async function signIn(page, server, link) {
   if (await go.count()) await go.first().click();
   await page.waitForSelector(".who");
 }
+
+/// Signs in to the pages of releases with the controller's token.
+export async function signInByToken(page, server, token) {
+  await page.goto(`${server}/ops/sign-in`);
+  await page.fill("#name", "Ann");
+  await page.fill("#token", token);
+  await page.click("main form button");
+  await page.waitForSelector(".who");
+}

@@ -12,9 +12,11 @@ use axum::{Json, Router};
 use futures_util::stream;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
+use signalbox_http::assertion::COOKIE;
+use signalbox_http::caller::{Credential, Permission};
 use signalbox_http::reply::{Refusal, Reply};
 use signalbox_http::room::Room;
+use signalbox_http::route::{cookie_of, cross_site, is_cross_site};
 
 use super::api_verbs as verbs;
 use super::controller::{Controller, written};
@@ -25,17 +27,21 @@ use crate::executor::{Status, words};
 use crate::model::document;
 use crate::model::machine::Record;
 use crate::model::value::Version;
+use crate::web::Door;
 
 /// Who asks, once it is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asker(pub String);
 
+/// Somebody who has signed in, and answers for what they do themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Person(pub String);
+
 /// What handlers know.
 #[derive(Clone)]
 pub(super) struct House {
     pub controller: Arc<Controller>,
-    /// SHA-256 of the token.
-    token: [u8; 32],
+    door: Arc<Door>,
 }
 
 /// A plan may run commands that look at checks, and a manifest is longer than a usual body.
@@ -43,9 +49,10 @@ fn room() -> Room {
     Room { body_bytes: 1 << 20, time: std::time::Duration::from_secs(600) }
 }
 
-/// Every route below `/api/v1/releases`. A request needs the token, or comes with an [`Asker`], as over the Unix socket.
-pub fn router(controller: Arc<Controller>, token: &str) -> Router {
-    let house = House { controller, token: Sha256::digest(token.as_bytes()).into() };
+/// Every route below `/api/v1/releases`. A request needs the token, or the cookie of somebody who has the permission, or
+/// comes with an [`Asker`], as over the Unix socket.
+pub fn router(controller: Arc<Controller>, door: Arc<Door>) -> Router {
+    let house = House { controller, door };
     let base = "/api/v1/releases";
     let wide = Router::new()
         .route(base, room().give(get(list).post(verbs::deploy).with_state(house.clone())))
@@ -71,23 +78,53 @@ pub fn router(controller: Arc<Controller>, token: &str) -> Router {
         .layer(from_fn_with_state(house, check))
 }
 
-/// Whoever has neither the token nor the socket gets no further. Browsers send no such header by themselves, so no other
-/// site can ask through them.
+/// Whoever has neither the token nor the socket nor a cookie gets no further.
 async fn check(State(house): State<House>, mut request: Request, next: Next) -> Response {
     if request.extensions().get::<Asker>().is_none() {
         let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-        let digest: [u8; 32] = Sha256::digest(token.trim().as_bytes()).into();
-        // Digests: how long a comparison takes says nothing of the token.
-        if digest != house.token {
-            let detail =
-                "Send the token of DATA/control/token as `Authorization: Bearer …`, or use the Unix socket beside it.";
-            let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "unauthenticated", "The token is needed", detail);
-            return refusal.into_response();
+        let cookie = cookie_of(request.headers(), COOKIE).filter(|_| given.is_none()).map(str::to_owned);
+        let asked = match (given.and_then(|value| value.strip_prefix("Bearer ")), cookie) {
+            (Some(token), _) if house.door.is_token(token) => Ok((Asker("token".into()), None)),
+            (None, Some(cookie)) => {
+                by_cookie(&house.door, &request, cookie).map(|(asker, person)| (asker, Some(person)))
+            }
+            _ => Err(unauthenticated()),
+        };
+        match asked {
+            Ok((asker, person)) => {
+                request.extensions_mut().insert(asker);
+                request.extensions_mut().insert(person);
+            }
+            Err(refusal) => return refusal.into_response(),
         }
-        request.extensions_mut().insert(Asker("token".into()));
+    } else {
+        request.extensions_mut().insert(None::<Person>);
     }
     next.run(request).await
+}
+
+/// Browsers send cookies by themselves, also where another site asks through them.
+fn by_cookie(door: &Door, request: &Request, cookie: String) -> Reply<(Asker, Person)> {
+    let caller = door.caller(&cookie).ok_or_else(unauthenticated)?;
+    if !request.method().is_safe() && is_cross_site(request.headers(), Some(&Credential::Session(cookie))) {
+        return Err(cross_site());
+    }
+    let path = request.uri().path();
+    let wanted = match request.method().is_safe() {
+        true => Permission::ReleasesRead,
+        false if path.ends_with("/promote") || path.ends_with("/sign") => Permission::ReleasesApprove,
+        false => Permission::ReleasesWrite,
+    };
+    if !caller.may(wanted) {
+        let detail = format!("Your role lacks the permission {wanted}. An owner or admin can change your role.");
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "forbidden", "Not allowed", detail));
+    }
+    Ok((Asker(caller.name.clone()), Person(caller.name)))
+}
+
+fn unauthenticated() -> Refusal {
+    let detail = "Send the token of DATA/control/token as `Authorization: Bearer …`, or use the Unix socket beside it.";
+    Refusal::new(StatusCode::UNAUTHORIZED, "unauthenticated", "The token is needed", detail)
 }
 
 async fn list(State(house): State<House>) -> Reply<Json<Value>> {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 use signalbox_http::reply::{Refusal, Reply};
 
-use super::api::{Asker, House};
+use super::api::{Asker, House, Person};
 use super::checklist::{AskChecklist, Checklist};
 use super::controller::Frozen;
 use super::deploy::{Deploy, Made};
@@ -111,10 +111,15 @@ fn begun(id: Option<String>) -> Response {
 pub(super) async fn promote(
     State(house): State<House>,
     Extension(asker): Extension<Asker>,
+    Extension(person): Extension<Option<Person>>,
     Path(id): Path<String>,
     body: Body<Said>,
 ) -> Reply<Json<Status>> {
     let said = read(body)?;
+    if let Some(Person(name)) = person {
+        let reason = said.reason.unwrap_or_default();
+        return Ok(Json(house.controller.promote_as(&id, &name, reason, said.all).await?));
+    }
     let by = said.by.clone().unwrap_or_else(|| asker.0.clone());
     let (approver, reason) = (said.approver.unwrap_or_default(), said.reason.unwrap_or_default());
     let verb = Verb::Promote { all: said.all, approver, reason };
@@ -157,12 +162,16 @@ pub(super) async fn roll_back(
 pub(super) async fn sign(
     State(house): State<House>,
     Extension(asker): Extension<Asker>,
+    Extension(person): Extension<Option<Person>>,
     Path(id): Path<String>,
     body: Body<Said>,
 ) -> Reply<Json<Status>> {
     let said = read(body)?;
     let role =
         said.role.clone().ok_or_else(|| Refusal::bad_request("role is missing: for which role is it signed?"))?;
+    if let Some(Person(name)) = person {
+        return Ok(Json(house.controller.sign_as(&id, role, &name).await?));
+    }
     Ok(Json(house.controller.sign(&id, role, who(&asker, said.by.as_ref())).await?))
 }
 

@@ -286,7 +286,7 @@ fn running() -> ReleaseState {
 }
 
 /// A release that does not run, from its journal alone.
-pub(super) fn written(kept: &Kept) -> Status {
+pub(crate) fn written(kept: &Kept) -> Status {
     let progress = Progress::of(&kept.journal);
     let at = kept.journal.records().last().map_or(kept.request.at, |last| last.at);
     let nothing = crate::model::machine::Observation {

@@ -21,7 +21,7 @@ use crate::model::machine::{Direction, Event, Outcome, Record};
 use crate::model::manifest::{Notification, Occasion};
 use crate::model::plan::{Action, Plan};
 use crate::model::value::Placeholders;
-use crate::{disk, web};
+use crate::{ask, disk};
 
 const TICK: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -148,7 +148,7 @@ async fn send(
         let secret = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         fields.push(("webhook-signature", sign(secret.trim(), &id, at, &body)?));
     }
-    let answer = web::post(&webhook.url.to_string(), &fields, body, PATIENCE).await?;
+    let answer = ask::post(&webhook.url.to_string(), &fields, body, PATIENCE).await?;
     if (200..300).contains(&answer.status) { Ok(()) } else { Err(format!("status {}", answer.status)) }
 }
 

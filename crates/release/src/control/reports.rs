@@ -1,6 +1,7 @@
 //! Documents of releases, made from what is written down alone: the same release always makes the same document.
 
 use serde::Deserialize;
+use signalbox_core::time::Micros;
 
 use super::controller::Controller;
 use super::refusal::Refused;
@@ -9,8 +10,9 @@ use crate::executor::{Found, Kind as ReleaseKind, signed, ticked};
 use crate::model::document::{Document, Kind, Measured, Sources, document};
 use crate::model::exit::Exit;
 use crate::model::machine::{Direction, Event, Journal, Record};
-use crate::model::plan::{Action, StepId, lint};
-use crate::model::readiness::{self, Fact, Inputs, SourceOfFact};
+use crate::model::manifest::Manifest;
+use crate::model::plan::{Action, Lint, StepId, lint};
+use crate::model::readiness::{self, Decision, Fact, Inputs, Report, SourceOfFact};
 
 /// How a document is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -31,26 +33,12 @@ impl Controller {
             let said = "a way back is judged by nobody, so there is nothing to report; its journal has every step";
             return Err(refuse(said.into()));
         }
-        let Some(found) = Found::of(&kept.folder).map_err(Refused::error)? else {
-            return Err(refuse("its readiness has not been judged, and every document rests on that".into()));
-        };
         let manifest = kept.manifest().map_err(Refused::error)?;
         let (journal, plan) = (&kept.journal, kept.journal.plan());
-        let readiness = found.report(plan, &manifest);
         let lints = lint(plan, &manifest, journal.records()[0].at);
-        let now = decided_at(&kept);
-        let service = kept.folder.parent().unwrap_or(&kept.folder);
-        let done = ticked(service, &kept.request.version).map_err(Refused::error)?;
-        let decision = readiness::decide(Inputs {
-            manifest: &manifest,
-            plan,
-            lints: &lints,
-            readiness: &readiness,
-            sign_offs: &signed(journal),
-            done: &done,
-            start: now,
-            now,
-        });
+        let Some((readiness, decision)) = judged(&kept, &manifest, &lints, decided_at(&kept))? else {
+            return Err(refuse("its readiness has not been judged, and every document rests on that".into()));
+        };
         let measured = measured(journal);
         let sources = Sources {
             manifest: &manifest,
@@ -65,8 +53,32 @@ impl Controller {
     }
 }
 
+/// The readiness of a release and what follows from it; none while that was not looked at.
+pub(crate) fn judged(
+    kept: &Kept,
+    manifest: &Manifest,
+    lints: &[Lint],
+    now: Micros,
+) -> Result<Option<(Report, Decision)>, Refused> {
+    let Some(found) = Found::of(&kept.folder).map_err(Refused::error)? else { return Ok(None) };
+    let (journal, plan) = (&kept.journal, kept.journal.plan());
+    let readiness = found.report(plan, manifest);
+    let done = ticked(kept.service_folder(), &kept.request.version).map_err(Refused::error)?;
+    let decision = readiness::decide(Inputs {
+        manifest,
+        plan,
+        lints,
+        readiness: &readiness,
+        sign_offs: &signed(journal),
+        done: &done,
+        start: now,
+        now,
+    });
+    Ok(Some((readiness, decision)))
+}
+
 /// When it was decided whether production may change; before that, the last thing that is written.
-fn decided_at(kept: &Kept) -> signalbox_core::time::Micros {
+pub(crate) fn decided_at(kept: &Kept) -> Micros {
     let records = kept.journal.records();
     let gate =
         |id: StepId| kept.journal.plan().step(id).is_some_and(|step| matches!(step.action, Action::AwaitGo { .. }));

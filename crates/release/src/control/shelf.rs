@@ -143,6 +143,11 @@ impl Kept {
         }
     }
 
+    /// Where everything of its service is.
+    pub(crate) fn service_folder(&self) -> &Path {
+        self.folder.parent().unwrap_or(&self.folder)
+    }
+
     /// Its manifest, as its kind carries it out.
     pub fn manifest(&self) -> Result<Manifest, String> {
         manifest_of(&self.request)

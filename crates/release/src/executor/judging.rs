@@ -19,6 +19,18 @@ use crate::model::value::Percent;
 /// How often what was seen is written down. What is lost by a crash is seen again.
 const STORE_EVERY: i64 = 2 * SECOND;
 
+/// The verdict at the moment of the decision, beside the journal.
+const VERDICT: &str = "verdict.json";
+
+/// What is said of a release that does not run: when it was decided, else by what was written down last, else before
+/// anything was seen.
+pub(crate) fn last_said(folder: &Path, criteria: Criteria) -> Result<Said, String> {
+    match disk::load_json::<Said>(&folder.join(VERDICT)) {
+        Ok(Some(said)) => Ok(said),
+        _ => Ok(Judging::new(folder, criteria, false)?.verdict()),
+    }
+}
+
 /// Watches one release.
 pub(super) struct Judging {
     path: PathBuf,
@@ -27,6 +39,7 @@ pub(super) struct Judging {
     readings: Vec<Reading>,
     stored: Micros,
     is_first: bool,
+    decided: Option<Said>,
 }
 
 /// What survives a restart.
@@ -51,7 +64,15 @@ impl Judging {
                 Kept { judge, weight: Percent::NONE, silent: Vec::new() }
             }
         };
-        Ok(Self { path, windows: Windows::default(), kept, readings: Vec::new(), stored: Micros(0), is_first })
+        Ok(Self {
+            path,
+            windows: Windows::default(),
+            kept,
+            readings: Vec::new(),
+            stored: Micros(0),
+            is_first,
+            decided: None,
+        })
     }
 
     /// Takes in what was counted. `weight` is what the new version has at this moment.
@@ -101,6 +122,19 @@ impl Judging {
             }
             Ok(_) => (),
             Err(why) => self.kept.silent.push((metric.to_owned(), why)),
+        }
+    }
+
+    /// It is decided: what is said now is what counted.
+    pub(super) fn decide(&mut self) {
+        self.decided = Some(self.verdict());
+    }
+
+    /// Keeps what counted for whoever looks at the release later.
+    pub(super) fn keep(&self) {
+        let said = self.decided.clone().unwrap_or_else(|| self.verdict());
+        if let Err(error) = disk::store_json(&self.path.with_file_name(VERDICT), &said) {
+            tracing::warn!(%error, "the last verdict could not be written down");
         }
     }
 

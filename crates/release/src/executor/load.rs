@@ -9,8 +9,8 @@ use signalbox_core::setting::Period;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
+use crate::ask;
 use crate::model::readiness::LoadTest;
-use crate::web;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 /// So many may be under way at once; what is due beyond them failed.
@@ -41,7 +41,7 @@ pub(super) async fn run(address: SocketAddr, path: &str, per_second: u64, lastin
         };
         let (url, seen) = (url.clone(), Arc::clone(&seen));
         tokio::spawn(async move {
-            let answer = web::get(&url, PATIENCE).await;
+            let answer = ask::get(&url, PATIENCE).await;
             let took = due.elapsed();
             let mut seen = seen.lock().await;
             seen.latency.record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));

@@ -3,14 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::ask;
 use crate::model::manifest::Probe;
-use crate::web;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks one instance; the error says what is wrong with the answer.
 pub(super) async fn one(probe: &Probe, address: SocketAddr) -> Result<(), String> {
-    let answer = web::get(&format!("http://{address}{}", probe.path), PATIENCE).await?;
+    let answer = ask::get(&format!("http://{address}{}", probe.path), PATIENCE).await?;
     probe.judge(answer.status, &answer.text())
 }
 

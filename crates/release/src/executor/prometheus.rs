@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::web;
+use crate::ask;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The value of a query at this moment. No series, more than one, and what is no number are all nothing, with the reason.
 pub(super) async fn query(base: &str, query: &str) -> Result<f64, String> {
     let address = format!("{}/api/v1/query?query={}", base.trim_end_matches('/'), escaped(query));
-    let answer = web::get(&address, PATIENCE).await?;
+    let answer = ask::get(&address, PATIENCE).await?;
     let document: Value = serde_json::from_slice(&answer.body)
         .map_err(|_| format!("Prometheus answered {} and no JSON", answer.status))?;
     number(&document)

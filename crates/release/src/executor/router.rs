@@ -55,6 +55,12 @@ impl Router {
         self.set(&[(version, Percent::ALL)], instances, None).await
     }
 
+    /// Sets the present routes again, under a number of this lead: with whatever the data plane adds to them.
+    pub async fn renew(&self) -> Result<(), PlaneError> {
+        let table = self.plane.routes().await?;
+        self.put(table).await.map(drop)
+    }
+
     /// Takes instances that are not healthy out of the routes, and those that came back into them; weights stay.
     pub async fn follow(&self, routes: &RouteTable, instances: &[Instance]) -> Result<Option<RouteTable>, PlaneError> {
         let mut wanted = routes.clone();

@@ -144,6 +144,7 @@ impl Runner {
     fn write(&mut self, event: Event) -> Result<(), JournalError> {
         let at = self.release.tools.clock.now();
         let said = super::words::of(&event, self.journal.journal().plan());
+        self.sight.take_note(&event);
         let record = self.journal.append(at, event)?;
         self.pause = SOON;
         tracing::info!(release.id = %self.release.id, release.record = record.seq, "{said}");

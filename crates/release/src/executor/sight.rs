@@ -15,7 +15,7 @@ use super::router::CHANGES;
 use super::watch::Watch;
 use super::{backup, criteria, probe, prometheus};
 use crate::driver::State;
-use crate::model::machine::{Journal, Judged, Observation, Progress, Tripped, Verdict};
+use crate::model::machine::{Event, Journal, Judged, Observation, Progress, Tripped, Verdict};
 use crate::model::manifest::{Offset, ServiceKind, Source};
 use crate::model::plan::{Action, Phase, Plan};
 use crate::model::value::Percent;
@@ -47,6 +47,15 @@ pub(super) struct Sight {
 }
 
 impl Sight {
+    /// What happens to what was seen once it is decided, and once the release has ended.
+    pub(super) fn take_note(&mut self, event: &Event) {
+        match event {
+            Event::RollbackBegun { .. } => self.judging.decide(),
+            Event::Ended { .. } => self.judging.keep(),
+            _ => (),
+        }
+    }
+
     pub(super) fn new(release: &Release, plan: &Plan) -> Result<Self, String> {
         let criteria = criteria(&release.manifest, plan)?;
         let hold = release.manifest.canary.steps.first().map_or(SAMPLE_EVERY.1, |step| step.hold.0 / 5);

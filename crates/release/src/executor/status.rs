@@ -1,7 +1,8 @@
 //! A release as it is shown: what is written, what is seen, and why it waits.
 
 use serde::Serialize;
-use signalbox_canary::verdict::{Outcome as Verdict, Verdict as Said};
+use signalbox_canary::evidence::estimate::Difference;
+use signalbox_canary::verdict::{ArmEstimate, Outcome as Verdict, Unit, Verdict as Said};
 use signalbox_core::time::Micros;
 
 use super::release::{Kind, Release};
@@ -60,6 +61,22 @@ pub struct MetricStatus {
     pub outcome: Verdict,
     pub shadow: bool,
     pub said: String,
+    /// The figures of a comparison; a limit has none of its own.
+    pub evidence: Option<MetricEvidence>,
+}
+
+/// What a comparison has found so far.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MetricEvidence {
+    /// As it was set: `+0.5 points`.
+    pub limit: String,
+    pub unit: Unit,
+    pub canary: Option<ArmEstimate>,
+    pub baseline: Option<ArmEstimate>,
+    /// New minus old, in `unit`; of latencies a part of the old one. It covers the truth at all times with 95 %.
+    pub difference: Option<Difference>,
+    /// About how many more requests decide it.
+    pub more: Option<u64>,
 }
 
 impl Status {
@@ -132,18 +149,28 @@ fn before(judge: StepId) -> StepId {
     StepId { step: judge.step.saturating_sub(2).max(1), ..judge }
 }
 
-fn metrics(said: &Said) -> Vec<MetricStatus> {
+/// Each comparison and each limit of a verdict.
+pub(crate) fn metrics(said: &Said) -> Vec<MetricStatus> {
     let compared = said.metrics.iter().map(|metric| MetricStatus {
         name: metric.metric.clone(),
         outcome: metric.outcome,
         shadow: metric.shadow,
         said: metric.words.clone(),
+        evidence: Some(MetricEvidence {
+            limit: metric.limit.clone(),
+            unit: metric.unit,
+            canary: metric.canary,
+            baseline: metric.baseline,
+            difference: metric.difference,
+            more: metric.more,
+        }),
     });
     let rules = said.rules.iter().map(|rule| MetricStatus {
         name: rule.rule.clone(),
         outcome: rule.outcome,
         shadow: false,
         said: rule.words.clone(),
+        evidence: None,
     });
     compared.chain(rules).collect()
 }

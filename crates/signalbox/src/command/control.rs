@@ -2,21 +2,26 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use signalbox_core::clock::SystemClock;
+use signalbox_access::role::Role;
+use signalbox_core::clock::{Clock as _, SystemClock};
+use signalbox_crypto::keyring::Keyring;
 use signalbox_release::control::{self as releases, Controller, LateDriver, Lead, router, token};
 use signalbox_release::driver::Driver;
 use signalbox_release::driver::process::{ProcessDriver, ShimProgram};
 use signalbox_release::executor::{CHANGES, DataPlane, FailPoint, Known, Router, Tools};
 use signalbox_release::model::exit::Exit;
+use signalbox_release::web::{self, Door, Rings};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Common;
 use crate::control::{EdgePlane, EngageBusiness, open_socket, serve_socket, serve_tcp};
+use crate::keyfile;
 use crate::settings::Settings;
 
 #[derive(Debug, Args)]
@@ -32,6 +37,9 @@ pub struct Control {
     /// Where queries of metrics are sent: http://127.0.0.1:9090.
     #[arg(long, value_name = "URL")]
     prometheus: Option<String>,
+    /// Let the edge lead no paths here: /ops and /api/v1/releases stay the service's own.
+    #[arg(long)]
+    no_paths: bool,
     /// Let tests break it.
     #[arg(long, hide = true)]
     allow_faults: bool,
@@ -57,7 +65,8 @@ impl Control {
             bail!("--listen {}: the interface is for this machine; put a proxy with TLS before it", self.listen);
         }
         let edge = self.edge.unwrap_or_else(|| data.join("edge/edge.sock"));
-        let plane: Arc<dyn DataPlane> = Arc::new(EdgePlane::new(&edge));
+        let to_edge = Arc::new(EdgePlane::new(&edge));
+        let plane = Arc::clone(&to_edge) as Arc<dyn DataPlane>;
         let routes = plane.routes().await.with_context(|| {
             format!("start the edge first (signalbox edge --data {}), or name its socket with --edge", data.display())
         })?;
@@ -87,18 +96,32 @@ impl Control {
             known: Known::default(),
         };
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let routes_to_us = tools.router.clone();
         let socket = folder.join("control.sock");
         let token = token(&folder).with_context(|| folder.join("token").display().to_string())?;
         let listener = tokio::net::TcpListener::bind(self.listen).await;
         let listener = listener.with_context(|| format!("{} cannot be used; choose another --listen", self.listen))?;
         let address = listener.local_addr()?;
+        if !self.no_paths {
+            to_edge.lead_paths_to(address);
+        }
+        let door = door(&folder, &tools.data, &token)?;
         let unix = open_socket(&socket)?;
         let services = folder.join("services");
         let controller = Controller::start(lead, releases::Settings { tools, driver, services }).await?;
-        let doors = router(Arc::clone(&controller), &token);
+        signalbox_http::page::announce_releases();
+        let (pages, _) = web::router(Arc::clone(&controller), &door);
+        let doors = router(Arc::clone(&controller), door).merge(pages);
         tokio::spawn(serve_socket(unix, doors.clone()));
         tokio::spawn(serve_tcp(listener, doors));
+        if let Err(error) = routes_to_us.renew().await {
+            tracing::warn!(%error, "the edge does not lead the pages here yet");
+        }
         let lines = [format!("epoch {epoch}, socket {}", socket.display()), format!("listening on http://{address}")];
+        let lines = lines.into_iter().chain([
+            format!("pages http://{address}/ops"),
+            format!("sign in with the token in {}", folder.join("token").display()),
+        ]);
         for text in lines {
             // Whoever started us may have closed the pipe; control goes on.
             let _ = writeln!(std::io::stdout(), "{text}");
@@ -111,4 +134,31 @@ impl Control {
         // Nothing is to be wound up: what runs is under its shims, and the journal knows the rest.
         Ok(std::process::ExitCode::SUCCESS)
     }
+}
+
+/// The installation's keys are read again this often: they may come later, and change.
+const KEYS_AGAIN: Duration = Duration::from_secs(5);
+
+/// Who comes to the pages: whoever has the token, and whoever the installation in the same folder vouches for.
+fn door(folder: &Path, data: &Path, token: &str) -> anyhow::Result<Arc<Door>> {
+    let own = folder.join("sessions.json");
+    if !own.exists() {
+        keyfile::make_once(&own, &Keyring::create(SystemClock.now())?.to_json())?;
+    }
+    let own = Keyring::from_json(&keyfile::read_private(&own)?).with_context(|| own.display().to_string())?;
+    let (data, known) = (data.to_owned(), Mutex::new(None::<(Instant, Option<Arc<Keyring>>)>));
+    let installation = move || {
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some((at, ring)) if at.elapsed() < KEYS_AGAIN => ring.clone(),
+            _ => {
+                let ring = keyfile::load(&data).ok().map(Arc::new);
+                *known = Some((Instant::now(), ring.clone()));
+                ring
+            }
+        }
+    };
+    let role = |word: &str| word.parse::<Role>().ok().map(Role::word);
+    let rings = Rings { own, installation: Box::new(installation), role };
+    Ok(Door::new(rings, token, Arc::new(SystemClock)))
 }

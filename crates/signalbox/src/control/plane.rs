@@ -1,15 +1,21 @@
 //! The edge as the data plane of releases.
 
+use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use signalbox_canary::window::Errors;
 use signalbox_edge::admin::wire::{ArmCounted, Drain, Stats};
 use signalbox_edge::admin::{AdminError, Client};
 use signalbox_edge::histogram::lower_bound;
-use signalbox_edge::routes::{Arm, Routes, Sticky, StickyKey, Timeouts};
+use signalbox_edge::routes::{Arm, PathRule, Routes, Sticky, StickyKey, Timeouts};
 use signalbox_release::executor::{ArmCount, Counts, DataPlane, Later, PlaneError, RouteArm, RouteTable};
 
+/// The arm of the controller. No version is called so: theirs begin with a letter or a digit.
+const OWN: &str = "_control";
+/// What is the controller's.
+const PATHS: [&str; 2] = ["/ops", "/api/v1/releases"];
 /// How long the edge may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The cookie by which a visitor stays with a version.
@@ -18,11 +24,32 @@ const COOKIE: &str = "signalbox-arm";
 /// An edge, by its admin socket.
 pub struct EdgePlane {
     client: Client,
+    /// Where the controller answers: the edge leads its paths there.
+    own: OnceLock<SocketAddr>,
 }
 
 impl EdgePlane {
     pub fn new(socket: &Path) -> Self {
-        Self { client: Client::new(socket).with_patience(PATIENCE) }
+        Self { client: Client::new(socket).with_patience(PATIENCE), own: OnceLock::new() }
+    }
+
+    /// From now on routes have paths that lead there.
+    pub fn lead_paths_to(&self, own: SocketAddr) {
+        self.own.get_or_init(|| own);
+    }
+
+    /// The paths of the controller and the arm behind them: no version, and no share of anything.
+    fn own_paths(&self) -> (Option<Arm>, Vec<PathRule>) {
+        let Some(address) = self.own.get() else { return (None, Vec::new()) };
+        let arm = Arm {
+            name: OWN.into(),
+            version: OWN.into(),
+            upstreams: vec![format!("http://{address}")],
+            weight: 0,
+            // A plan may run commands.
+            timeouts: Timeouts { response_ms: 600_000, ..Timeouts::default() },
+        };
+        (Some(arm), PATHS.map(|prefix| PathRule { prefix: prefix.into(), arm: OWN.into() }).into())
     }
 }
 
@@ -31,6 +58,8 @@ impl DataPlane for EdgePlane {
         Box::pin(async move {
             let routes = self.client.routes().await.map_err(told)?;
             // Hundredths of a percent, whatever the weights were written in.
+            let mut routes = routes;
+            routes.arms.retain(|arm| arm.name != OWN);
             let all: u64 = routes.arms.iter().map(|arm| u64::from(arm.weight)).sum();
             let points = |weight: u32| u32::try_from(u64::from(weight) * 10_000 / all.max(1)).unwrap_or(10_000);
             let arms = routes.arms.into_iter().map(|arm| RouteArm {
@@ -56,7 +85,8 @@ impl DataPlane for EdgePlane {
                 timeouts: Timeouts::default(),
             });
             let sticky = table.sticky.map(|salt| Sticky { by: StickyKey::Cookie, name: COOKIE.into(), salt });
-            let routes = Routes { epoch: table.epoch, arms: arms.collect(), paths: Vec::new(), sticky, mirror: None };
+            let (own, paths) = self.own_paths();
+            let routes = Routes { epoch: table.epoch, arms: arms.chain(own).collect(), paths, sticky, mirror: None };
             let applied = self.client.put_routes(&routes).await.map_err(told)?;
             if !applied.stored {
                 tracing::warn!(routes.epoch = applied.epoch, "routes are in force and not on disk: {}", applied.note);
@@ -92,7 +122,7 @@ fn told(error: AdminError) -> PlaneError {
 
 /// This generation and those that still drain.
 fn add(arms: &mut Vec<ArmCount>, stats: Stats) {
-    arms.extend(stats.arms.into_iter().map(|arm| count(stats.generation, arm)));
+    arms.extend(stats.arms.into_iter().filter(|arm| arm.name != OWN).map(|arm| count(stats.generation, arm)));
     stats.predecessors.into_iter().for_each(|stats| add(arms, stats));
 }
 

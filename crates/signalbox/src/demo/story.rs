@@ -37,7 +37,8 @@ impl Story {
         }
         let record = &told["record"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let phase = text(&record["step"]).split('.').next().and_then(|number| number.parse().ok()).unwrap_or(self.phase);
+        let phase =
+            text(&record["step"]).split('.').next().and_then(|number| number.parse().ok()).unwrap_or(self.phase);
         match record["event"].as_str().unwrap_or_default() {
             "intent" if record["direction"] == "do" => {
                 if phase != self.phase {
@@ -46,7 +47,8 @@ impl Story {
                 }
                 // 6.3 hold 25 % for 2s and judge, from 100 requests on
                 let words = text(&told["said"]);
-                let weight = words.split_once("hold ").and_then(|(_, rest)| rest.split_once(" for ")).map(|(weight, _)| weight);
+                let weight =
+                    words.split_once("hold ").and_then(|(_, rest)| rest.split_once(" for ")).map(|(weight, _)| weight);
                 if let Some(weight) = weight.filter(|_| phase == 6) {
                     self.held = Some(weight.to_owned());
                     return Ok(self.held.clone());

@@ -74,7 +74,10 @@ pub fn tour(plant: &mut Plant, shown: bool) -> anyhow::Result<Vec<Released>> {
     let mut released = Vec::new();
     for (version, fault, killed) in [("1.1.0", None, false), ("1.2.0", Some(FAULT), false), ("1.3.0", None, true)] {
         if shown {
-            line(&format!("▸ release {version}{}", if fault.is_some() { "   (it loses most of the clicks, and answers 302 as ever)" } else { "" }))?;
+            line(&format!(
+                "▸ release {version}{}",
+                if fault.is_some() { "   (it loses most of the clicks, and answers 302 as ever)" } else { "" }
+            ))?;
         }
         plant.write_manifest(fault)?;
         let mut story = Story::new(shown);
@@ -192,7 +195,10 @@ impl TourReceipt {
         let Events { acknowledged, stored, lost, pretended } = self.events;
         let _ = writeln!(text, "  hits       acknowledged {acknowledged}  stored {stored}  lost {lost}");
         if pretended > 0 {
-            let _ = writeln!(text, "             {pretended} more were acknowledged by the bad version alone, which is why it was rolled back");
+            let _ = writeln!(
+                text,
+                "             {pretended} more were acknowledged by the bad version alone, which is why it was rolled back"
+            );
         }
         text
     }
