@@ -89,9 +89,9 @@ pub fn begin(faults: &[Fault]) {
 
 /// Whether answers change on their way out.
 pub fn change_answers(faults: &[Fault]) -> bool {
-    faults.iter().any(|fault| {
-        matches!(fault, Fault::Errors(_) | Fault::Delay(_) | Fault::NeverHealthy | Fault::WrongBody)
-    })
+    faults
+        .iter()
+        .any(|fault| matches!(fault, Fault::Errors(_) | Fault::Delay(_) | Fault::NeverHealthy | Fault::WrongBody))
 }
 
 struct Proxy {
@@ -115,7 +115,8 @@ pub fn proxy(faults: &[Fault], listener: TcpListener, inner: SocketAddr, health:
     let router = axum::Router::new().fallback(answer).with_state(Arc::new(proxy));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name("faults".into()).spawn(move || {
-        let served = runtime.block_on(async { axum::serve(tokio::net::TcpListener::from_std(listener)?, router).await });
+        let served =
+            runtime.block_on(async { axum::serve(tokio::net::TcpListener::from_std(listener)?, router).await });
         if let Err(error) = served {
             tracing::error!(%error, "the proxy of the faults ended");
         }

@@ -105,7 +105,8 @@ impl Claiming {
         };
         self.failing = held.is_err();
         if self.leads.swap(leads, Ordering::SeqCst) != leads {
-            let does = if leads { "this instance projects from now on" } else { "another instance projects from now on" };
+            let does =
+                if leads { "this instance projects from now on" } else { "another instance projects from now on" };
             tracing::info!("{does}");
         }
         // Whoever projects tells its own log; ours has to be told what may be cleared away.

@@ -113,7 +113,8 @@ impl Store {
             }
             conn.execute("DELETE FROM version_share", &[])?;
             for share in shares {
-                let sql = "INSERT INTO version_share (version, weight, promoted, epoch, at) VALUES ($1, $2, $3, $4, $5)";
+                let sql =
+                    "INSERT INTO version_share (version, weight, promoted, epoch, at) VALUES ($1, $2, $3, $4, $5)";
                 let params = [
                     share.version.as_str().into(),
                     i64::from(share.weight).into(),

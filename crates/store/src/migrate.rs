@@ -133,7 +133,10 @@ fn ordered(features: &[&'static [Migration]]) -> Vec<Migration> {
     let mut all = vec![OWN, INSTANCES];
     all.extend(features.iter().copied().flatten());
     all.sort_by_key(|migration| migration.number);
-    debug_assert!(all.iter().all(|one| !one.contract || one.number > INSTANCES.number), "there is no column for it yet");
+    debug_assert!(
+        all.iter().all(|one| !one.contract || one.number > INSTANCES.number),
+        "there is no column for it yet"
+    );
     debug_assert!(all.windows(2).all(|pair| pair[0].number < pair[1].number), "two migrations have one number");
     all
 }

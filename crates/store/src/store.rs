@@ -181,7 +181,8 @@ impl Store {
         let work = move || {
             low_priority();
             while let Some(engine) = engine.upgrade() {
-                let outcomes = if sole.is_ours() { vec![engine.tidy(&checkpointer), reader.tidy()] } else { Vec::new() };
+                let outcomes =
+                    if sole.is_ours() { vec![engine.tidy(&checkpointer), reader.tidy()] } else { Vec::new() };
                 for error in outcomes.into_iter().filter_map(Result::err) {
                     tracing::warn!(%error, "checkpoint failed; it is tried again");
                 }

@@ -34,8 +34,10 @@ fn survive(installation: &Installation) -> Result<()> {
     installation.run(&["migrate"])?;
     let targets = Targets::of(installation)?;
     let mut ledger = Ledger::default();
-    let mut servers =
-        ["1.0.0", "1.0.0", "2.0.0"].into_iter().map(|version| installation.engage(version, &[])).collect::<Result<Vec<_>>>()?;
+    let mut servers = ["1.0.0", "1.0.0", "2.0.0"]
+        .into_iter()
+        .map(|version| installation.engage(version, &[]))
+        .collect::<Result<Vec<_>>>()?;
     for server in &servers {
         first_recorded(server, &targets, &mut ledger)?;
     }

@@ -65,13 +65,9 @@ pub(super) fn unpack(rows: &[LogRow]) -> Result<Unpacked<'_>, StoreError> {
         let mut unknown = None;
         chunk::read(&row.body, row.count, |version, record| {
             match Kind::from_code(i64::from(record.kind)) {
-                Some(kind) if record.principal == PRINCIPAL => synthetic.push(Arrived {
-                    seq,
-                    id: record.id,
-                    message: record.message,
-                    kind: kind.code(),
-                    version,
-                }),
+                Some(kind) if record.principal == PRINCIPAL => {
+                    synthetic.push(Arrived { seq, id: record.id, message: record.message, kind: kind.code(), version })
+                }
                 Some(kind) => drafts.push(Draft {
                     seq,
                     id: match record.id {

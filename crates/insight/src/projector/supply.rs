@@ -27,12 +27,7 @@ pub fn supply_wanted(conn: &mut Conn<'_>, fold: &mut Fold) -> Result<(), StoreEr
     sources(conn, fold, &wanted)
 }
 
-fn messages(
-    conn: &mut Conn<'_>,
-    fold: &mut Fold,
-    needs: &Needs,
-    rendered: &mut Rendered,
-) -> Result<(), StoreError> {
+fn messages(conn: &mut Conn<'_>, fold: &mut Fold, needs: &Needs, rendered: &mut Rendered) -> Result<(), StoreError> {
     let mut wanted = needs.messages.clone();
     wanted.sort_unstable();
     let keys = [

@@ -337,9 +337,16 @@ pub(super) fn correct(conn: &mut Conn<'_>, all: &All, rendered: &RenderedBy) -> 
 fn correct_versions(conn: &mut Conn<'_>, versions: &Differing<VersionKey, i64>) -> Result<(), StoreError> {
     let conflict = "ON CONFLICT (served, rendered, hit, kind, class) DO UPDATE SET total = excluded.total";
     replace(conn, "version_counter", VERSION, conflict, &version_columns(&versions.write))?;
-    let sql = "DELETE FROM version_counter WHERE served = $1 AND rendered = $2 AND hit = $3 AND kind = $4 AND class = $5";
+    let sql =
+        "DELETE FROM version_counter WHERE served = $1 AND rendered = $2 AND hit = $3 AND kind = $4 AND class = $5";
     remove(conn, sql, &versions.delete, |key| {
-        vec![key.served.as_str().into(), key.rendered.as_str().into(), key.hit.into(), key.kind.into(), key.class.into()]
+        vec![
+            key.served.as_str().into(),
+            key.rendered.as_str().into(),
+            key.hit.into(),
+            key.kind.into(),
+            key.class.into(),
+        ]
     })
 }
 

@@ -61,7 +61,8 @@ impl Serve {
         }
         let listener = server::bind(settings.server.listen)?;
         let faults = Faults { sync_normal: self.fault.contains(&Fault::SyncNormal) };
-        let intake_faults = IntakeFaults { acknowledge_early: self.fault.contains(&Fault::AckEarly), ..IntakeFaults::default() };
+        let intake_faults =
+            IntakeFaults { acknowledge_early: self.fault.contains(&Fault::AckEarly), ..IntakeFaults::default() };
         let installation = Installation::open(settings, Schema::Migrate, faults, true)?;
         let server = Server::start(installation, listener, Part { faults: intake_faults, instance: None })?;
         if self.print_routes {

@@ -217,8 +217,9 @@ impl Looking {
 
     /// Writes down which versions there are, where that changed.
     fn tell(&mut self, store: &Store, seen: &Announcement) -> anyhow::Result<()> {
-        let known =
-            |(at, told): &(Instant, Announcement)| told.shares == seen.shares && told.epoch == seen.epoch && at.elapsed() < REPEAT;
+        let known = |(at, told): &(Instant, Announcement)| {
+            told.shares == seen.shares && told.epoch == seen.epoch && at.elapsed() < REPEAT
+        };
         if self.told.as_ref().is_some_and(known) {
             return Ok(());
         }

@@ -130,8 +130,7 @@ mod tests {
     #[test]
     fn a_sole_lock_goes_on_to_another_when_its_owner_ends() {
         let folder = tempfile::tempdir().unwrap();
-        let (one, other) =
-            (SoleLock::open(folder.path(), "x").unwrap(), SoleLock::open(folder.path(), "x").unwrap());
+        let (one, other) = (SoleLock::open(folder.path(), "x").unwrap(), SoleLock::open(folder.path(), "x").unwrap());
         assert!(one.is_ours() && one.is_ours() && !other.is_ours());
         drop(one);
         assert!(other.is_ours());

@@ -250,8 +250,10 @@ fn what_is_missing_is_named(place: &Place) {
 
 fn an_expanded_schema_runs_and_a_contracted_one_does_not(place: &Place) {
     const NEXT: &[Migration] = &[step(140, "more", "CREATE TABLE more (id {key})")];
-    const LAST: &[Migration] =
-        &[Migration { contract: true, ..step(150, "less", "DROP TABLE shelf") }, step(160, "after", "CREATE TABLE z (id {key})")];
+    const LAST: &[Migration] = &[
+        Migration { contract: true, ..step(150, "less", "DROP TABLE shelf") },
+        step(160, "after", "CREATE TABLE z (id {key})"),
+    ];
     let store = place.open();
     let error = store.require_runnable(&[FIRST]).unwrap_err();
     assert!(error.to_string().contains("signalbox migrate"), "{error}");

@@ -11,8 +11,14 @@ use crate::place::{Place, run_sql, with_database};
 
 on_both_engines!(more_callers_than_connections_all_get_their_turn);
 
-const TALLY: &[Migration] =
-    &[Migration { number: 100, name: "tally", sql: "CREATE TABLE tally (id {key})", postgres: "", scoped: &[], contract: false }];
+const TALLY: &[Migration] = &[Migration {
+    number: 100,
+    name: "tally",
+    sql: "CREATE TABLE tally (id {key})",
+    postgres: "",
+    scoped: &[],
+    contract: false,
+}];
 
 fn count(store: &Store) -> Result<i64, StoreError> {
     let sql = "SELECT CAST(COUNT(*) AS BIGINT) FROM tally";
