@@ -74,7 +74,9 @@ impl Role {
             Role::Marketer => &[EventsWrite, EventsRead, ReportsRead],
             Role::Analyst => &[EventsRead, ReportsRead],
             Role::Viewer => &[ReportsRead],
-            Role::Auditor => &[AuditRead, UsersRead, TokensRead, SessionsRead, SettingsRead, PrincipalsRead, ReleasesRead],
+            Role::Auditor => {
+                &[AuditRead, UsersRead, TokensRead, SessionsRead, SettingsRead, PrincipalsRead, ReleasesRead]
+            }
         }
     }
 

@@ -81,7 +81,9 @@ mod tests {
         ring.rotate(now).unwrap();
         assert_eq!(verify_words(&ring, &text, now.plus(1)).unwrap(), b"ann may");
         let changed = [b'A', b'B'].map(|letter| char::from(letter).to_string() + &text[1..]);
-        assert!(changed.iter().filter(|changed| **changed != text).all(|text| verify_words(&ring, text, now).is_none()));
+        assert!(
+            changed.iter().filter(|changed| **changed != text).all(|text| verify_words(&ring, text, now).is_none())
+        );
         for text in ["", ".", "AA", "AAA.", &text[..text.len() - 1]] {
             assert_eq!(verify_words(&ring, text, now), None, "{text}");
         }

@@ -6,7 +6,9 @@ use signalbox_http::assertion;
 use signalbox_http::caller::Permission::*;
 use signalbox_http::route::{Access as Open, Routes};
 
-use super::{api_rest, api_users, app_codes, audit, describe, profile, sessions, set_up, sign_in, tokens, users, vouch};
+use super::{
+    api_rest, api_users, app_codes, audit, describe, profile, sessions, set_up, sign_in, tokens, users, vouch,
+};
 use crate::sign_in::Access;
 
 /// Adds pages and API.

@@ -125,7 +125,8 @@ fn whoever_began_a_release_does_not_answer_for_it() -> Result<()> {
     ensure!(answer.status == 303, "{answer:?}");
     let ended = house.settled()?;
     ensure!(ended["state"] == "promoted", "{ended}");
-    let skipped = house.journal()?.into_iter().find(|record| record["event"] == "skipped").context("nothing skipped")?;
+    let skipped =
+        house.journal()?.into_iter().find(|record| record["event"] == "skipped").context("nothing skipped")?;
     ensure!(skipped["approver"] == "ann" && skipped["reason"] == "looked at it", "{skipped}");
     askers.stop()?;
     // Back again by the page of all releases, as a release of its own.

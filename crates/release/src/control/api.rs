@@ -85,7 +85,9 @@ async fn check(State(house): State<House>, mut request: Request, next: Next) -> 
         let cookie = cookie_of(request.headers(), COOKIE).filter(|_| given.is_none()).map(str::to_owned);
         let asked = match (given.and_then(|value| value.strip_prefix("Bearer ")), cookie) {
             (Some(token), _) if house.door.is_token(token) => Ok((Asker("token".into()), None)),
-            (None, Some(cookie)) => by_cookie(&house.door, &request, cookie).map(|(asker, person)| (asker, Some(person))),
+            (None, Some(cookie)) => {
+                by_cookie(&house.door, &request, cookie).map(|(asker, person)| (asker, Some(person)))
+            }
             _ => Err(unauthenticated()),
         };
         match asked {

@@ -64,7 +64,15 @@ impl Judging {
                 Kept { judge, weight: Percent::NONE, silent: Vec::new() }
             }
         };
-        Ok(Self { path, windows: Windows::default(), kept, readings: Vec::new(), stored: Micros(0), is_first, decided: None })
+        Ok(Self {
+            path,
+            windows: Windows::default(),
+            kept,
+            readings: Vec::new(),
+            stored: Micros(0),
+            is_first,
+            decided: None,
+        })
     }
 
     /// Takes in what was counted. `weight` is what the new version has at this moment.

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::model::manifest::Probe;
 use crate::ask;
+use crate::model::manifest::Probe;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 

@@ -169,9 +169,16 @@ mod tests {
     #[test]
     fn a_version_that_was_gone_back_from_later_failed() {
         let mut all = vec![past(91, true, true), past(92, false, true), past(93, false, false), past(94, true, true)];
-        let told = |all: &[Past]| figures(all, 30, Micros(100 * DAY)).into_iter().map(|one| one.value).collect::<Vec<_>>();
+        let told =
+            |all: &[Past]| figures(all, 30, Micros(100 * DAY)).into_iter().map(|one| one.value).collect::<Vec<_>>();
         assert_eq!(told(&all), ["2.0 a month", "unknown", "33 %", "0.2 s"]);
-        all.push(Past { kind: Kind::Rollback, from: Some("v94".into()), to: "v91".into(), restored_in: None, ..past(95, true, true) });
+        all.push(Past {
+            kind: Kind::Rollback,
+            from: Some("v94".into()),
+            to: "v91".into(),
+            restored_in: None,
+            ..past(95, true, true)
+        });
         assert_eq!(told(&all)[2], "67 %");
         assert_eq!(figures(&all, 7, Micros(300 * DAY)).remove(0).value, "none");
         assert_eq!(told(&[]), ["none", "unknown", "–", "–"]);

@@ -39,10 +39,9 @@ fn known(chosen: &str) -> &str {
 pub(super) fn lines(journal: &Journal, chosen: &str) -> Vec<Line> {
     let plan = journal.plan();
     let wanted = |event: &Event| match known(chosen) {
-        "steps" => matches!(
-            event,
-            Event::Intent { .. } | Event::Effect { .. } | Event::Confirm { .. } | Event::Failed { .. }
-        ),
+        "steps" => {
+            matches!(event, Event::Intent { .. } | Event::Effect { .. } | Event::Confirm { .. } | Event::Failed { .. })
+        }
         "people" => matches!(
             event,
             Event::Begun { .. }

@@ -179,7 +179,10 @@ mod tests {
         assert!(number(&up.limit) > 160.0 && number(&up.low) < 160.0 && number(&up.estimate) > 160.0);
         let down = picture(1, &evidence("-5 %", Unit::Value, -1.0, 0.0, 1.0)).unwrap();
         assert!(number(&down.limit) < 160.0 && down.beyond.0 == "0.0");
-        assert!(picture(1, &MetricEvidence { difference: None, ..evidence("+1 points", Unit::Share, 0., 0., 0.) }).is_none());
+        assert!(
+            picture(1, &MetricEvidence { difference: None, ..evidence("+1 points", Unit::Share, 0., 0., 0.) })
+                .is_none()
+        );
         assert!(picture(1, &evidence("+1 points", Unit::Share, 0.0, f64::NAN, 0.0)).is_none());
     }
 

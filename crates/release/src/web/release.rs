@@ -23,8 +23,8 @@ use crate::driver::{Instance, State as InstanceState};
 use crate::executor::{Kind, Status, VersionStatus, criteria, last_said, metrics, signed, ticked};
 use crate::model::machine::{Outcome, State as ReleaseState};
 use crate::model::manifest::Manifest;
-use crate::model::value::Percent;
 use crate::model::readiness::{ItemState, SignOffState, checklist_states, sign_offs};
+use crate::model::value::Percent;
 
 /// A look of the executor takes less.
 const CATCH_UP: Duration = Duration::from_secs(1);
@@ -298,12 +298,7 @@ pub(super) fn instance(one: &Instance) -> InstanceShown {
     }
 }
 
-fn signatures(
-    kept: &Kept,
-    manifest: &Manifest,
-    caller: &Caller,
-    now: signalbox_core::time::Micros,
-) -> Vec<Signature> {
+fn signatures(kept: &Kept, manifest: &Manifest, caller: &Caller, now: signalbox_core::time::Micros) -> Vec<Signature> {
     let states = sign_offs(&manifest.approvals, &signed(&kept.journal), kept.journal.plan().hash, now);
     let may = kept.ended().is_none() && caller.may(Permission::ReleasesApprove) && !began_by(kept, &caller.name);
     let one = |(role, state): (crate::model::value::Name, SignOffState)| Signature {

@@ -74,10 +74,14 @@ pub(super) async fn submit(
         Ok((status, page).into_response())
     };
     if !origin.secure {
-        return refuse(StatusCode::FORBIDDEN, "The token may not go over a connection that others can read. Use https://.");
+        return refuse(
+            StatusCode::FORBIDDEN,
+            "The token may not go over a connection that others can read. Use https://.",
+        );
     }
     if let Err(seconds) = house.door.may_try(origin.client) {
-        let mut answer = refuse(StatusCode::TOO_MANY_REQUESTS, &format!("Too many wrong tokens; try again in {seconds} s."))?;
+        let mut answer =
+            refuse(StatusCode::TOO_MANY_REQUESTS, &format!("Too many wrong tokens; try again in {seconds} s."))?;
         answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         return Ok(answer);
     }

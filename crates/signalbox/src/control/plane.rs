@@ -86,8 +86,7 @@ impl DataPlane for EdgePlane {
             });
             let sticky = table.sticky.map(|salt| Sticky { by: StickyKey::Cookie, name: COOKIE.into(), salt });
             let (own, paths) = self.own_paths();
-            let routes =
-                Routes { epoch: table.epoch, arms: arms.chain(own).collect(), paths, sticky, mirror: None };
+            let routes = Routes { epoch: table.epoch, arms: arms.chain(own).collect(), paths, sticky, mirror: None };
             let applied = self.client.put_routes(&routes).await.map_err(told)?;
             if !applied.stored {
                 tracing::warn!(routes.epoch = applied.epoch, "routes are in force and not on disk: {}", applied.note);
