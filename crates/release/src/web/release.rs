@@ -1,5 +1,7 @@
 //! `GET /ops/releases/{id}`: one release, live while it runs.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::extract::{Extension, Path, Query, State};
 use axum::http::StatusCode;
@@ -8,6 +10,7 @@ use serde::Deserialize;
 use signalbox_http::caller::{Caller, Permission};
 use signalbox_http::page::{Frame, Toast, address};
 use signalbox_http::reply::Reply;
+use tokio::time::{Instant, timeout_at};
 
 use super::journal::{self, Choice, Line};
 use super::metric::{self, MetricShown};
@@ -22,6 +25,9 @@ use crate::model::machine::{Outcome, State as ReleaseState};
 use crate::model::manifest::Manifest;
 use crate::model::readiness::{ItemState, SignOffState, checklist_states, sign_offs};
 use crate::model::value::Percent;
+
+/// A look of the executor takes less.
+const CATCH_UP: Duration = Duration::from_secs(1);
 
 /// A page, whole.
 #[derive(Template)]
@@ -178,9 +184,7 @@ fn clean(word: &str) -> &str {
 /// Everything of a release, for this caller.
 pub(super) async fn body(house: &House, caller: &Caller, id: &str, asked: &Asked) -> Result<Body, Refused> {
     let controller = &house.controller;
-    // The status first: what it speaks of is in the journal by then.
-    let status = controller.status(id).await?;
-    let kept = controller.one(id)?;
+    let (status, kept) = caught_up(house, id).await?;
     let ended = kept.ended();
     let manifest = kept.manifest().map_err(Refused::error)?;
     let now = controller.tools().clock.now();
@@ -223,6 +227,22 @@ pub(super) async fn body(house: &House, caller: &Caller, id: &str, asked: &Asked
         acts: acts(caller, &status, &kept),
         is_over: ended.is_some(),
     })
+}
+
+/// What is seen, once it knows of everything that is written: whoever pressed a button sees what came of it.
+async fn caught_up(house: &House, id: &str) -> Result<(Status, Kept), Refused> {
+    let mut changes = house.controller.changes();
+    let latest = Instant::now() + CATCH_UP;
+    loop {
+        changes.mark_unchanged();
+        let status = house.controller.status(id).await?;
+        let kept = house.controller.one(id)?;
+        let knows = status.records >= kept.journal.records().len() as u64;
+        // After that time it is shown as it is.
+        if knows || !matches!(timeout_at(latest, changes.changed()).await, Ok(Ok(()))) {
+            return Ok((status, kept));
+        }
+    }
 }
 
 fn judged(status: &Status, kept: &Kept, manifest: &Manifest) -> (Vec<MetricShown>, String) {
