@@ -23,7 +23,7 @@ name      = "signalbox"
 kind      = "engage"
 run       = ["{}", "serve", "--listen", "127.0.0.1:{{port}}", "--limits", "off", "--data", "{{data}}"]
 instances = 1
-ports     = "{ports}"
+ports     = "{{ports}}"
 drain     = "5s"
 health    = {{ path = "/health", interval = "200ms", startup = "60s" }}
 

@@ -72,7 +72,7 @@ impl Demo {
                     server::bind(([127, 0, 0, 1], 8080).into()).or_else(|_| server::bind(([127, 0, 0, 1], 0).into()))?
                 }
             };
-            Place::Alone(Server::start(open, listener, Part::default())?)
+            Place::Alone(Box::new(Server::start(open, listener, Part::default())?))
         } else {
             let mut plant = Plant::start(folder.path(), &data, self.listen)?;
             plant.write_manifest(None)?;
@@ -181,7 +181,7 @@ impl Demo {
 /// Where the demo runs.
 enum Place {
     /// In this process.
-    Alone(Server),
+    Alone(Box<Server>),
     /// In processes of their own, behind an edge.
     Behind(Plant, Arc<Installation>),
 }
