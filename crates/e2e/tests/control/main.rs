@@ -11,6 +11,7 @@ mod migrations;
 mod quick_start;
 mod refusals;
 mod reports;
+mod tour;
 
 use signalbox_e2e::control::Manifest;
 

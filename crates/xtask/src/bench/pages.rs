@@ -40,7 +40,7 @@ impl Drop for Demo {
 
 fn start(binary: &Path) -> Result<(Demo, String, String)> {
     let mut command = Command::new(binary);
-    command.args(["demo", "--listen", "127.0.0.1:0"]).stdin(Stdio::null()).stdout(Stdio::piped());
+    command.args(["demo", "--without-releases", "--listen", "127.0.0.1:0"]).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut demo = Demo(command.spawn().context("cannot start the demo")?);
     let stdout = demo.0.stdout.take().context("the demo has no stdout")?;
     let mut place = None;
