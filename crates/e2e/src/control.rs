@@ -109,7 +109,7 @@ ports     = "{}-{}"
 drain     = "5s"
 stop      = "2s"
 restart   = {{ first = "100ms", most = "200ms", give_up = 2 }}
-health    = {{ path = "/health", interval = "200ms", version = "$.version", startup = "10s" }}
+health    = {{ path = "/health", interval = "200ms", version = "$.version", startup = "10s", database = "/database" }}
 
 [canary]
 {}
@@ -138,6 +138,14 @@ threshold = 40
         let binary = self.binary.display().to_string();
         let text = text.replace("{ports}", &ports).replace("{faults}", &faults).replace("{binary}", &binary);
         Ok(std::fs::write(self.folder.join("release.toml"), text)?)
+    }
+
+    /// Changes words of `release.toml`.
+    pub fn rewrite(&self, from: &str, to: &str) -> Result<()> {
+        let path = self.folder.join("release.toml");
+        let text = std::fs::read_to_string(&path)?.replace("  = ", " = ").replace("  = ", " = ");
+        ensure!(text.contains(from), "{from} is not in {text}");
+        Ok(std::fs::write(path, text.replace(from, to))?)
     }
 
     /// Where the manifest and its commands are.

@@ -90,6 +90,7 @@ mod tests {
             interval: Period::from_secs(1),
             timeout: Period::from_secs(60),
             version: Some("$.version".parse().unwrap()),
+            database: None,
             startup: Period::from_secs(1),
         }
     }

@@ -1,8 +1,10 @@
 //! Each bad version is refused or rolled back by itself, at the phase and with the reason that docs/releases.md names.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use signalbox_e2e::control::{Askers, ControlHouse};
-use signalbox_e2e::environment;
+use signalbox_e2e::{environment, process};
 
 use crate::{SERVICE, STAGED, quick};
 
@@ -21,6 +23,7 @@ const BAD: &[(&str, &str, u64, &[&str], u64)] = &[
     ("leak 1", "[rollback]\nleak = \"> 50 % in 2s\"\n", 6, &["the memory of", "grew by"], 0),
     ("leak 1", LIMITED, 6, &["memory"], 50),
     ("database-away 300", "", 6, &["failed 3 health checks in a row", "503"], 0),
+    ("no-database 100", "[rollback]\ndatabase = \"unreachable for 2s\"\n", 6, &["the database is away", "503"], 0),
     ("crash-after 600", "", 6, &["2.0."], 50),
 ];
 
@@ -62,6 +65,32 @@ fn each_bad_version_is_rolled_back_by_itself() -> Result<()> {
         let back = newest["routed_back_in_ms"].as_i64().map_or_else(|| "no traffic".into(), |ms| format!("{ms} ms"));
         println!("{fault:<16} found at {found:<4} routes back after {back:<10} {said}");
     }
+    control.terminate()
+}
+
+#[test]
+fn an_advisory_that_appears_rolls_back() -> Result<()> {
+    let house = ControlHouse::new(SERVICE)?;
+    let control = house.control(&[])?;
+    let mut manifest = quick();
+    manifest.canary = manifest.canary.replace("hold = \"2s\"", "hold = \"10m\"");
+    house.write(&manifest)?;
+    let advisories = "\"dependencies.advisories\" = [\"true\"]";
+    house.rewrite(advisories, "\"dependencies.advisories\" = [\"sh\", \"-c\", \"! cat advisory\"]")?;
+    house.promote("1.0.0")?;
+    let askers = Askers::start(house.server.address, 2);
+    ensure!(house.run(&["deploy", "2.0.0"])?.code == 0);
+    process::wait_for(Duration::from_secs(120), "2.0.0 has no traffic", || {
+        ensure!(house.overview()?["state"] == "holding");
+        Ok(())
+    })?;
+    std::fs::write(house.folder().join("advisory"), "CVE-2026-0001 critical\n")?;
+    let newest = house.settled()?;
+    let asked = askers.stop()?;
+    ensure!(newest["state"] == "rolled_back", "{newest}");
+    ensure!(newest["said"].as_str().is_some_and(|said| said.contains("CVE-2026-0001")), "{newest}");
+    ensure!(asked.failed.is_empty(), "{asked:?}");
+    house.only("1.0.0")?;
     control.terminate()
 }
 

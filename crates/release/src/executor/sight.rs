@@ -1,5 +1,6 @@
 //! Everything that is looked at while a release runs, and what must be asked again and again meanwhile.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use signalbox_canary::verdict::Verdict as Said;
@@ -13,17 +14,22 @@ use super::observe::{Blind, Live, Reference, drains, gate};
 use super::release::{Kind, Release};
 use super::router::CHANGES;
 use super::watch::Watch;
-use super::{backup, criteria, probe, prometheus};
+use super::{backup, commands, criteria, probe, prometheus};
+use crate::ask;
 use crate::driver::State;
 use crate::model::machine::{Event, Journal, Judged, Observation, Progress, Tripped, Verdict};
-use crate::model::manifest::{Offset, ServiceKind, Source};
+use crate::model::manifest::{Offset, ServiceKind, Source, Vulnerability};
 use crate::model::plan::{Action, Phase, Plan};
-use crate::model::value::Percent;
+use crate::model::value::{Percent, Version};
 
 /// How often the content of the new version is looked at.
 const PROBE_EVERY: i64 = 2 * SECOND;
 /// How often what still is open on a version without traffic is asked to come to an end.
 const DRAIN_EVERY: i64 = 5 * SECOND;
+/// How often the command that knows advisories is asked again.
+const ADVISORIES_EVERY: i64 = 30 * SECOND;
+/// The readiness check that knows them.
+const ADVISORIES: &str = "dependencies.advisories";
 /// How often metrics are asked for, at most and at least.
 const SAMPLE_EVERY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
 
@@ -31,6 +37,8 @@ const SAMPLE_EVERY: (Duration, Duration) = (Duration::from_secs(1), Duration::fr
 enum Found {
     Probe(usize, Result<(), String>),
     Sample(String, Result<f64, String>, Result<f64, String>),
+    Database(Result<(), String>, Option<Result<(), String>>),
+    Advisories(Result<(), String>),
 }
 
 pub(super) struct Sight {
@@ -43,6 +51,8 @@ pub(super) struct Sight {
     next_probe: Micros,
     next_sample: Micros,
     next_drain: Micros,
+    next_database: Micros,
+    next_advisories: Micros,
     sample_every: i64,
 }
 
@@ -70,6 +80,8 @@ impl Sight {
             next_probe: Micros(0),
             next_sample: Micros(0),
             next_drain: Micros(0),
+            next_database: Micros(0),
+            next_advisories: Micros(0),
             sample_every: i64::try_from(sample_every.as_micros()).unwrap_or(SECOND),
         })
     }
@@ -102,6 +114,8 @@ impl Sight {
             match found {
                 Found::Probe(number, found) => self.watch.probed(number, found),
                 Found::Sample(name, canary, baseline) => self.judging.sample(&name, canary, baseline),
+                Found::Database(new, old) => self.watch.asked_for_database(now, new, old),
+                Found::Advisories(found) => self.watch.advised(found),
             }
         }
         self.business(release, &live, &progress);
@@ -186,6 +200,14 @@ impl Sight {
                 });
             }
         }
+        if seen.ready > 0 && progress.rollback.is_none() && now.now >= self.next_database {
+            self.next_database = now.now.plus(PROBE_EVERY);
+            self.ask_for_database(release, live, plan);
+        }
+        if seen.weight != Percent::NONE && progress.rollback.is_none() && now.now >= self.next_advisories {
+            self.next_advisories = now.now.plus(ADVISORIES_EVERY);
+            self.ask_for_advisories(release);
+        }
         if seen.weight != Percent::NONE && now.now >= self.next_sample {
             self.next_sample = now.now.plus(self.sample_every);
             self.sample(release, plan);
@@ -208,6 +230,55 @@ impl Sight {
                 }
             });
         }
+    }
+
+    /// One instance of each version says whether it reaches its database.
+    fn ask_for_database(&self, release: &Release, live: &Live, plan: &Plan) {
+        let health = &release.manifest.service.health;
+        let (Some(path), Some(_)) = (health.database.clone(), release.manifest.rollback.database.on()) else { return };
+        let of = |version: &Version| live.production(version).find(|one| one.state.lives()).map(|one| one.address);
+        let Some(new) = of(&plan.to) else { return };
+        let old = plan.from.as_ref().and_then(of);
+        let (found, patience) = (self.found.0.clone(), health.timeout.0);
+        tokio::spawn(async move {
+            let asked = |address: SocketAddr| {
+                let path = path.clone();
+                async move {
+                    match ask::get(&format!("http://{address}{path}"), patience).await {
+                        Ok(answer) if answer.status == 200 => Ok(()),
+                        Ok(answer) => Err(format!("{path} answered {} instead of 200", answer.status)),
+                        Err(why) => Err(why),
+                    }
+                }
+            };
+            let old = async {
+                match old {
+                    Some(address) => Some(asked(address).await),
+                    None => None,
+                }
+            };
+            let (new, old) = tokio::join!(asked(new), old);
+            // Nobody hears it once the release has ended.
+            let _ = found.send(Found::Database(new, old));
+        });
+    }
+
+    /// The command of the readiness check is asked again: an advisory may have appeared since.
+    fn ask_for_advisories(&self, release: &Release) {
+        let severity = match release.manifest.rollback.vulnerability {
+            Vulnerability::Off => return,
+            Vulnerability::High => "high",
+            Vulnerability::Critical => "critical",
+        };
+        let Some(command) = release.manifest.readiness.commands.get(ADVISORIES) else { return };
+        let words = release.words(command, release.manifest.service.ports.first, &release.tools.data);
+        let (base, found) = (release.request.base.clone(), self.found.0.clone());
+        tokio::spawn(async move {
+            let told = [("SIGNALBOX_CHECK", ADVISORIES.to_owned()), ("SIGNALBOX_SEVERITY", severity.to_owned())];
+            let went = commands::run(&words, &base, &told).await.map(drop);
+            // Nobody hears it once the release has ended.
+            let _ = found.send(Found::Advisories(went));
+        });
     }
 
     fn sample(&self, release: &Release, plan: &Plan) {

@@ -7,7 +7,7 @@ use signalbox_core::time::{Micros, SECOND};
 use crate::driver::{Instance, InstanceId, State};
 use crate::model::limits::{Bound, Side};
 use crate::model::machine::{TriggerKind, Tripped};
-use crate::model::manifest::Manifest;
+use crate::model::manifest::{Manifest, Vulnerability};
 
 /// Watches the instances of the new version.
 #[derive(Default)]
@@ -21,6 +21,10 @@ pub(super) struct Watch {
     /// What an instance used, once a second.
     memory: BTreeMap<InstanceId, VecDeque<(Micros, u64)>>,
     content: BTreeMap<usize, (u32, String)>,
+    /// Since when the new version does not reach its database and the old one does, and what it says.
+    without_database: Option<(Micros, String)>,
+    /// What the advisories say of what runs.
+    vulnerable: Option<String>,
 }
 
 /// So many wrong answers in a row of the same probe.
@@ -35,6 +39,11 @@ impl Watch {
             tripped.extend(self.memory(now, manifest, instance));
             tripped.extend(self.leak(now, manifest, instance));
         }
+        let held = manifest.rollback.database.on().map(|away| away.0.micros());
+        let away = self.without_database.as_ref().filter(|(since, _)| held.is_some_and(|held| now.0 - since.0 >= held));
+        tripped.extend(away.map(|(_, said)| Tripped { kind: TriggerKind::Database, said: said.clone() }));
+        let vulnerable = self.vulnerable.as_ref().filter(|_| manifest.rollback.vulnerability != Vulnerability::Off);
+        tripped.extend(vulnerable.map(|said| Tripped { kind: TriggerKind::Vulnerability, said: said.clone() }));
         let wrong = self.content.values().find(|(count, _)| *count >= WRONG);
         tripped.extend(wrong.map(|(_, said)| Tripped { kind: TriggerKind::Content, said: said.clone() }));
         tripped
@@ -49,6 +58,22 @@ impl Watch {
                 *entry = (entry.0 + 1, said);
             }
         }
+    }
+
+    /// Whether each version reaches its database. Where the old one does not either, the new one is not to blame.
+    pub(super) fn asked_for_database(&mut self, now: Micros, new: Result<(), String>, old: Option<Result<(), String>>) {
+        self.without_database = match (new, old) {
+            (Err(said), None | Some(Ok(()))) => {
+                let since = self.without_database.as_ref().map_or(now, |(since, _)| *since);
+                Some((since, format!("the database is away for the new version: {said}")))
+            }
+            _ => None,
+        };
+    }
+
+    /// What the advisories say of what runs: nothing, or what is wrong with it.
+    pub(super) fn advised(&mut self, found: Result<(), String>) {
+        self.vulnerable = found.err().map(|said| format!("an advisory speaks of what runs: {said}"));
     }
 
     fn health(&mut self, now: Micros, manifest: &Manifest, instance: &Instance) -> Option<Tripped> {

@@ -23,6 +23,8 @@ pub enum Fault {
     CrashAfter(u64),
     /// `database-away 100`: its health check fails after so many requests, and nothing else does.
     DatabaseAway(u64),
+    /// `no-database 100`: what tells of its database fails after so many requests, and nothing else does.
+    NoDatabase(u64),
     /// `leak 4`: MiB that it takes more, every 20 ms.
     Leak(usize),
     /// `chatter 1000`: lines that it writes before it is healthy.
@@ -48,6 +50,7 @@ impl FromStr for Fault {
             "wrong-body" => Self::WrongBody,
             "crash-after" => Self::CrashAfter(number(value)?),
             "database-away" => Self::DatabaseAway(number(value)?),
+            "no-database" => Self::NoDatabase(number(value)?),
             "leak" => Self::Leak(number(value)?),
             "chatter" => Self::Chatter(number(value)?),
             other => return Err(format!("{other:?} is no fault")),

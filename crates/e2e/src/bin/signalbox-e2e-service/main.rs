@@ -91,6 +91,10 @@ impl Service {
             _ => &self.version,
         };
         let mut content = "\"cart\": [], \"currency\": \"EUR\"";
+        if path == "/database" {
+            let away = matches!(self.fault, Fault::NoDatabase(most) if self.served.load(Ordering::Relaxed) > most);
+            return (if away { 503 } else { 200 }, "{}".into());
+        }
         if path.starts_with("/health") {
             let away = matches!(self.fault, Fault::DatabaseAway(most) if self.served.load(Ordering::Relaxed) > most);
             if away || self.fault == Fault::NeverHealthy {

@@ -18,6 +18,9 @@ pub struct Health {
     pub timeout: Period,
     /// Where its JSON tells the version, so that a wrong one is not taken for healthy.
     pub version: Option<JsonPath>,
+    /// What answers with 200 as long as the instance reaches its database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<UrlPath>,
     /// How long an instance may take until it is healthy for the first time.
     pub startup: Period,
 }
@@ -59,6 +62,8 @@ pub(super) struct HealthWire {
     timeout: Said<Period>,
     /// Where the JSON of the answer tells the version. Another version than the one started is not healthy.
     version: Said<JsonPath>,
+    /// What answers with 200 as long as the instance reaches its database: for rollback.database.
+    database: Said<UrlPath>,
     /// How long until an instance must be healthy for the first time; default 30s.
     startup: Said<Period>,
 }
@@ -70,7 +75,8 @@ impl HealthWire {
         let timeout = positive(reader, self.timeout).unwrap_or(Period::from_secs(2));
         let startup = positive(reader, self.startup).unwrap_or(Period::from_secs(30));
         let version = reader.take(self.version);
-        Some(Health { path: path?, interval, timeout, version, startup })
+        let database = reader.take(self.database);
+        Some(Health { path: path?, interval, timeout, version, database, startup })
     }
 }
 
