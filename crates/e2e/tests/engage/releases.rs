@@ -12,13 +12,13 @@ use signalbox_e2e::process::wait_for;
 const LIMIT: Duration = Duration::from_secs(120);
 const SOME: Clients = Clients { pixels: 3, clicks: 3, api: 1, batch: 5 };
 
-/// Each version is this program; what is wrong with one stands in a file.
+/// Each version is this program; what is wrong with one stands in `FAULT`.
 const MANIFEST: &str = r#"profile = "fast"
 
 [service]
 name      = "engage"
 kind      = "engage"
-run       = ["sh", "-c", "exec {binary} engage --data {data} --listen 127.0.0.1:{port} $(cat {faults}/{version} 2>/dev/null)"]
+run       = ["{binary}", "engage", "--data", "{data}", "--listen", "127.0.0.1:{port}"FAULT]
 instances = 1
 ports     = "{ports}"
 drain     = "5s"
@@ -83,7 +83,7 @@ fn house() -> Result<(ControlHouse, Installation)> {
         house.edge.data.join("signalbox.toml"),
         "[limits]\nenabled = false\n[server]\ntrusted_proxies = [\"127.0.0.1/32\"]\n",
     )?;
-    house.write_text(MANIFEST)?;
+    house.write_text(&MANIFEST.replace("FAULT", ""))?;
     Ok((house, installation))
 }
 
@@ -120,7 +120,8 @@ fn a_good_version_is_promoted_and_one_that_loses_clicks_is_rolled_back() -> Resu
     ensure!(ledger.wrong.is_empty() && ledger.cut_off.is_empty() && ledger.unanswered == 0, "{ledger:?}");
 
     // Every answer of it is a pixel or a redirect, with the id of an event; a third of the clicks is nowhere.
-    house.fault("3.0.0", "--allow-faults --fault drop-clicks=30%")?;
+    let fault = ", \"--allow-faults\", \"--fault\", \"drop-clicks=30%\"";
+    house.write_text(&MANIFEST.replace("FAULT", fault))?;
     let load = Load::start(house.server.address, &targets, SOME);
     let bad = house.deploy("3.0.0")?;
     let lost = load.stop()?;
@@ -148,7 +149,7 @@ fn a_good_version_is_promoted_and_one_that_loses_clicks_is_rolled_back() -> Resu
 fn without_a_word_of_the_store_a_release_does_not_pass() -> Result<()> {
     let _alone = alone()?;
     let (house, installation) = house()?;
-    let text = MANIFEST.replace("hold 2m, then roll back", "hold 10s, then roll back");
+    let text = MANIFEST.replace("hold 2m, then roll back", "hold 10s, then roll back").replace("FAULT", "");
     house.write_text(&text)?;
     let control = house.control(&[])?;
     house.promote("1.0.0")?;
