@@ -299,7 +299,8 @@ fn a_window_that_closes_too_early_refuses() {
 #[test]
 fn the_plan_warns_of_what_it_cannot_see() {
     let bare = manifest(&format!(
-        "{LEAST}[rollback]\nerrors = \"off\"\nlatency = \"off\"\nbreaker = \"off\"\nhealth = \"off\"\n[canary]\nmin_requests = 1000"
+        "{LEAST}[rollback]\nerrors = \"off\"\nlatency = \"off\"\nbreaker = \"off\"\nhealth = \"off\"\n[canary]\nmin_requests = 1000\n\
+         [[canary.metric]]\nname = \"errors\"\nworse = \"+5 points\"\n"
     ));
     let plan = |requests: Option<f64>| {
         plan(Inputs {
@@ -346,7 +347,7 @@ fn the_dry_run_shows_every_step_with_its_undo() {
     assert!(shown.contains("set 2.0.0 to 5 % and see the share follow"));
     assert!(shown.contains("undo: all traffic to 1.0.0"));
     assert!(shown.contains("◄ point of no return"));
-    assert!(shown.contains("at 1 %    1000 requests take 1s"), "{shown}");
+    assert!(shown.contains("at 1 %    1800 requests take 2s"), "{shown}");
     assert!(shown.contains("3 build check   nothing to do"), "{shown}");
 }
 
