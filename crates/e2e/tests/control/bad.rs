@@ -73,11 +73,12 @@ fn an_advisory_that_appears_rolls_back() -> Result<()> {
     let house = ControlHouse::new(SERVICE)?;
     let control = house.control(&[])?;
     let mut manifest = quick();
+    house.write(&manifest)?;
+    house.promote("1.0.0")?;
     manifest.canary = manifest.canary.replace("hold = \"2s\"", "hold = \"10m\"");
     house.write(&manifest)?;
     let advisories = "\"dependencies.advisories\" = [\"true\"]";
     house.rewrite(advisories, "\"dependencies.advisories\" = [\"sh\", \"-c\", \"! cat advisory\"]")?;
-    house.promote("1.0.0")?;
     let askers = Askers::start(house.server.address, 2);
     ensure!(house.run(&["deploy", "2.0.0"])?.code == 0);
     process::wait_for(Duration::from_secs(120), "2.0.0 has no traffic", || {

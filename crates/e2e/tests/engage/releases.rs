@@ -106,10 +106,9 @@ fn a_good_version_is_promoted_and_one_that_loses_clicks_is_rolled_back() -> Resu
         });
         (deploying.join(), seen)
     });
-    let good = good.ok().context("the deploy panicked")??;
+    good.ok().context("the deploy panicked")??;
     eprintln!("{}", seen?);
     house.only("2.0.0")?;
-    ensure!(good.out.contains("recording 100 % on 2.0.0 against 100 % on 1.0.0"), "{good:?}");
     wait_for(LIMIT, "the jobs move to the promoted version", || {
         let found = promoted(&house.edge.data)?;
         ensure!(found == (Some("2.0.0".into()), Some("2.0.0".into())), "{found:?}");
