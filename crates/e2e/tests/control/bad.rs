@@ -65,6 +65,9 @@ fn each_bad_version_is_rolled_back_by_itself() -> Result<()> {
         let back = newest["routed_back_in_ms"].as_i64().map_or_else(|| "no traffic".into(), |ms| format!("{ms} ms"));
         println!("{fault:<16} found at {found:<4} routes back after {back:<10} {said}");
     }
+    // Who asks for the way back a moment too late does not mean another one.
+    let late = house.run(&["rollback"])?;
+    ensure!(late.code == 10 && late.err.contains("was rolled back already, and 1.0.0 serves"), "{late:?}");
     control.terminate()
 }
 

@@ -12,8 +12,9 @@ use super::api::{Asker, House, Person};
 use super::checklist::{AskChecklist, Checklist};
 use super::controller::Frozen;
 use super::deploy::{Deploy, Made};
+use super::shelf::Kept;
 use crate::executor::Status;
-use crate::model::machine::Verb;
+use crate::model::machine::{Outcome, Verb};
 use crate::model::value::{Name, Version};
 
 /// What comes with a verb.
@@ -97,8 +98,13 @@ pub(super) async fn go_back(
     let running = house.controller.running().await;
     if let Some(id) = running.filter(|id| said.to.is_none() || comes_from(id)) {
         let reason = said.reason.unwrap_or_else(|| format!("asked by {by}"));
-        house.controller.verb(&id, Verb::RollBack { reason }, by).await?;
-        return Ok(begun(Some(id)));
+        let told = house.controller.verb(&id, Verb::RollBack { reason }, by.clone()).await;
+        // It may have come to its end meanwhile: what was promoted is taken back as any other.
+        let promoted = |kept: Kept| matches!(kept.ended(), Some((Outcome::Promoted, ..)));
+        if told.is_ok() || !house.controller.one(&id).is_ok_and(promoted) {
+            told?;
+            return Ok(begun(Some(id)));
+        }
     }
     Ok(begun(house.controller.go_back(said.to, &by).await?))
 }

@@ -241,8 +241,9 @@ impl Controller {
         self.status(&kept.id).await
     }
 
-    /// The release that runs.
+    /// The release that runs: one whose end is written does not.
     pub async fn running(&self) -> Option<String> {
+        self.let_it_end().await;
         self.state.lock().await.active.as_ref().map(|active| active.id.clone())
     }
 

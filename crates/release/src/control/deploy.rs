@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use signalbox_core::time::SECOND;
 
-use super::controller::{Active, Controller, Frozen};
+use super::controller::{Active, Controller, Frozen, written};
 use super::refusal::Refused;
 use super::shelf::{Kept, manifest_of, stable};
 use crate::executor::{JournalFile, Kind, Release, Request, criteria, look_at_readiness, set_for};
@@ -17,6 +18,9 @@ use crate::model::migration::{Reach, reach};
 use crate::model::plan::{Diff, Inputs, Lint, Live, Plan, Role, Severity, Traffic, diff, lint, plan};
 use crate::model::readiness::{Evidence, Report};
 use crate::model::value::Version;
+
+/// So long ago a release went back that who asks for a way back may mean that one.
+const JUST_NOW: i64 = 30 * SECOND;
 
 /// What a release is asked for with.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -106,6 +110,16 @@ impl Controller {
         let all = self.all()?;
         let refuse = |said: String| Refused::new(Exit::Refused, said);
         let present = stable(&all).map(|kept| kept.request.version.clone());
+        // Who asks for the way back of a release that had traffic and has just gone back does not mean the version before it.
+        let since = self.tools.clock.now().plus(-JUST_NOW);
+        let just_now = |kept: &&Kept| matches!(kept.ended(), Some((Outcome::RolledBack, at, _)) if at > since);
+        let gone_back = all.last().filter(just_now).filter(|kept| written(kept).routed_back_in_ms.is_some());
+        if let (None, Some(kept), Some(present)) = (&to, gone_back, &present) {
+            return Err(refuse(format!(
+                "{} was rolled back already, and {present} serves; further back by a version's name: signalbox rollback VERSION",
+                kept.request.version
+            )));
+        }
         let target = match &to {
             None => Self::promoted_before(&all),
             Some(version) => all
@@ -218,7 +232,7 @@ impl Controller {
     }
 
     /// A release whose end is written is not in the way: whoever watched it heard of the end a moment earlier.
-    async fn let_it_end(&self) {
+    pub(super) async fn let_it_end(&self) {
         let mut changes = self.changes.subscribe();
         loop {
             let id = self.state.lock().await.active.as_ref().map(|active| active.id.clone());
