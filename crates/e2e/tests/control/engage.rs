@@ -44,12 +44,7 @@ load  = {{ peak = 2, factor = 5 }}
 
 [readiness]
 threshold = 30
-[readiness.commands]
-"configuration.settings"  = ["true"]
-"build.tests"             = ["true"]
-"dependencies.advisories" = ["true"]
-"security.findings"       = ["true"]
-"security.secrets"        = ["true"]
+{{evidence}}
 "#,
         binary.display()
     ))

@@ -54,12 +54,7 @@ shadow = true
 [readiness]
 threshold = 40
 
-[readiness.commands]
-"configuration.settings"  = ["true"]
-"build.tests"             = ["true"]
-"dependencies.advisories" = ["true"]
-"security.findings"       = ["true"]
-"security.secrets"        = ["true"]
+{evidence}
 "#;
 
 fn promoted(data: &std::path::Path) -> Result<(Option<String>, Option<String>)> {

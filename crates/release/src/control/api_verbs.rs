@@ -101,9 +101,9 @@ pub(super) async fn go_back(
         let told = house.controller.verb(&id, Verb::RollBack { reason }, by.clone()).await;
         // It may have come to its end meanwhile: what was promoted is taken back as any other.
         let promoted = |kept: Kept| matches!(kept.ended(), Some((Outcome::Promoted, ..)));
-        if told.is_ok() || !house.controller.one(&id).is_ok_and(promoted) {
-            told?;
-            return Ok(begun(Some(id)));
+        match told {
+            Err(_) if house.controller.one(&id).is_ok_and(promoted) => (),
+            told => return Ok(begun(told.map(|_| Some(id))?)),
         }
     }
     Ok(begun(house.controller.go_back(said.to, &by).await?))
